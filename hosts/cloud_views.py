@@ -1,0 +1,76 @@
+"""Clouds and their pools."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_safe
+
+from hosts import queries, removing
+from hosts.forms import CloudForm, PoolForm
+from hosts.models import Cloud, Pool
+from opsportal.operations import audit
+from opsportal.operations.errors import Refused
+from opsportal.web.access import PortalRequest, has_role, operator, viewer
+
+
+@viewer
+@require_safe
+def clouds(request: PortalRequest) -> HttpResponse:
+    by_cloud: dict[int, list[Pool]] = {}
+    for pool in queries.pools():
+        by_cloud.setdefault(pool.cloud_id, []).append(pool)
+    rows = [(cloud, by_cloud.get(cloud.pk, [])) for cloud in queries.clouds()]
+    return render(request, "hosts/clouds.html", {"rows": rows, "may_write": has_role(request.user, "operator")})
+
+
+@operator
+def cloud_edit(request: PortalRequest, pk: int | None = None) -> HttpResponse:
+    """A new cloud without `pk`."""
+    cloud = get_object_or_404(Cloud, pk=pk) if pk else None
+    form = CloudForm(request.POST or None, instance=cloud)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        audit.record(request.user, "cloud.edit" if cloud else "cloud.add", subject=form.instance.name)
+        return redirect("clouds")
+    look = {"form": form, "thing": cloud, "noun": "cloud", "remove": "cloud_remove"}
+    return render(request, "hosts/place.html", look, status=422 if form.errors else 200)
+
+
+@operator
+def pool_edit(request: PortalRequest, pk: int | None = None) -> HttpResponse:
+    """A new pool without `pk`; ?cloud=ID chooses its cloud."""
+    pool = get_object_or_404(Pool, pk=pk) if pk else None
+    form = PoolForm(request.POST or None, instance=pool, initial={} if pool else {"cloud": request.GET.get("cloud", "")})
+    if request.method == "POST" and form.is_valid():
+        saved: Pool = form.save()
+        saved.hosts.exclude(cloud=saved.cloud).update(cloud=saved.cloud)
+        audit.record(request.user, "pool.edit" if pool else "pool.add", subject=str(saved))
+        return redirect("clouds")
+    look = {"form": form, "thing": pool, "noun": "pool", "remove": "pool_remove"}
+    return render(request, "hosts/place.html", look, status=422 if form.errors else 200)
+
+
+@operator
+def cloud_remove(request: PortalRequest, pk: int) -> HttpResponse:
+    cloud = get_object_or_404(Cloud, pk=pk)
+    if request.method == "POST":
+        try:
+            removing.remove_cloud(cloud, user=request.user)
+            messages.success(request, f"The cloud {cloud} was removed.")
+        except Refused as refused:
+            messages.error(request, refused.message)
+    return redirect("clouds")
+
+
+@operator
+def pool_remove(request: PortalRequest, pk: int) -> HttpResponse:
+    pool = get_object_or_404(Pool, pk=pk)
+    if request.method == "POST":
+        try:
+            removing.remove_pool(pool, user=request.user)
+            messages.success(request, f"The pool {pool} was removed.")
+        except Refused as refused:
+            messages.error(request, refused.message)
+    return redirect("clouds")

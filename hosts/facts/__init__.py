@@ -1,0 +1,1 @@
+"""What is read from hosts: one file per family of facts."""

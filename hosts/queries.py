@@ -1,0 +1,144 @@
+"""Sets of hosts: the list with its filters, and what else stands on the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Q, QuerySet, Value
+
+from hosts.models import Cloud, Contact, Credential, Host, Kind, Pool
+from opsportal.operations.models import Lock, Operation, Step
+from opsportal.operations.states import OPEN, OperationState
+
+PAGE = 50
+ORDERS = {"name": ("sort_name", "id"), "read": ("facts_at", "id"), "contact": ("contact", "sort_name", "id")}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the list is narrowed to. Everything is a plain text from the address bar; what makes no sense counts as not given."""
+
+    q: str = ""
+    kind: str = ""
+    cloud: str = ""
+    pool: str = ""
+    tag: str = ""
+    contact: str = ""
+    order: str = ""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Filter:
+        given = {field.name: str(raw.get(field.name, "")).strip()[:200].replace("\0", "") for field in fields(cls)}
+        allowed = {"kind": Kind.values, "contact": Contact.values, "order": list(ORDERS)}
+        for name, values in allowed.items():
+            given[name] = given[name] if given[name] in values else ""
+        for name in ("cloud", "pool"):
+            given[name] = given[name] if given[name].isascii() and given[name].isdigit() and len(given[name]) < 16 else ""
+        return cls(**given)
+
+    def without(self, *names: str) -> str:
+        """The query string with these left out: links that take one filter away, or set another in its place."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in names}
+        return urlencode({name: value for name, value in kept.items() if value})
+
+    @property
+    def query(self) -> str:
+        return self.without()
+
+    @property
+    def active(self) -> bool:
+        return bool(self.without("order"))
+
+
+def hosts(wanted: Filter) -> QuerySet[Host]:
+    """All hosts that match, unordered."""
+    found = narrowed(wanted)
+    return found.filter(contact=wanted.contact) if wanted.contact else found
+
+
+def narrowed(wanted: Filter) -> QuerySet[Host]:
+    """The same without the filter by contact: counted by contact for the row of links above the list."""
+    found = Host.objects.all()
+    for name in ("kind", "cloud", "pool"):
+        if value := getattr(wanted, name):
+            found = found.filter(**{name: value})
+    if wanted.tag:
+        found = found.filter(tags__contains=f" {wanted.tag} ")
+    for word in wanted.q.split():
+        found = found.filter(Q(name__icontains=word) | Q(address__icontains=word) | Q(tags__icontains=word) | Q(role__icontains=word))
+    return found
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of the list. `counts` is by contact, over all that match but for the filter by contact."""
+
+    rows: list[Host]
+    total: int
+    page: int
+    pages: int
+    counts: list[tuple[str, str, int]]
+
+    @property
+    def first(self) -> int:
+        return (self.page - 1) * PAGE + 1 if self.rows else 0
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows) - 1 if self.rows else 0
+
+
+def listing(wanted: Filter, page: int) -> Listing:
+    """Two queries, whatever the number of hosts."""
+    counted = dict(narrowed(wanted).order_by().values_list("contact").annotate(number=Count("pk")))
+    total = counted.get(wanted.contact, 0) if wanted.contact else sum(counted.values())
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, page), pages)
+    order = ORDERS[wanted.order or "name"]
+    rows = hosts(wanted).select_related("cloud", "pool").order_by(*order)[(page - 1) * PAGE : page * PAGE]
+    counts = [(value, label, counted[value]) for value, label in Contact.choices if counted.get(value)]
+    return Listing(list(rows), total, page, pages, counts)
+
+
+def places(cloud: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Clouds, and the pools of one cloud, as (id, name): one query for both."""
+    clouds = Cloud.objects.order_by().values_list(Value("cloud"), "pk", "name")
+    pools = Pool.objects.filter(cloud_id=cloud or None).order_by().values_list(Value("pool"), "pk", "name")
+    both = sorted(clouds.union(pools, all=True), key=lambda row: row[2].lower())
+    return [row[1:] for row in both if row[0] == "cloud"], [row[1:] for row in both if row[0] == "pool"]
+
+
+def credentials() -> QuerySet[Credential]:
+    """With `used`, the number of hosts each of them opens."""
+    return Credential.objects.select_related("rotated_by").annotate(used=Count("hosts")).order_by("name")
+
+
+def clouds() -> QuerySet[Cloud]:
+    """With `host_count` and `pool_count`."""
+    return Cloud.objects.annotate(host_count=Count("hosts", distinct=True), pool_count=Count("pools", distinct=True))
+
+
+def pools() -> QuerySet[Pool]:
+    return Pool.objects.select_related("cloud").annotate(host_count=Count("hosts")).order_by("cloud__name", "name")
+
+
+def holders(targets: Iterable[str]) -> dict[str, Operation]:
+    """The operation that works on or is about to work on each target ("host:3"), for those that have one.
+
+    Unfinished operations are few; their targets are looked through here, as no database finds them in JSON.
+    """
+    wanted = set(targets)
+    waiting = Operation.objects.filter(state__in=OPEN - {OperationState.DRAFT}).only("title", "state", "targets")
+    held = {target: operation for operation in waiting for target in operation.targets if target in wanted}
+    for lock in Lock.objects.filter(resource__in=wanted).select_related("operation")[:1000] if len(wanted) <= 1000 else []:
+        held[lock.resource] = lock.operation
+    return held
+
+
+def operations_on(target: str, limit: int = 10) -> list[Operation]:
+    """The newest operations that had a step on a target."""
+    numbers = Step.objects.filter(target=target).order_by("-operation_id").values_list("operation_id", flat=True).distinct()[:limit]
+    return list(Operation.objects.filter(pk__in=list(numbers)).select_related("requester").defer("plan", "looks", "findings"))

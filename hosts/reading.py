@@ -1,0 +1,173 @@
+"""Reading hosts: many at once, in workers only. Every reading is kept; the host's row carries the newest."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from hosts import comparing, connections
+from hosts.facts.linux import Linux, LinuxBasics
+from hosts.models import Contact, Host, HostReading
+from opsportal.operations.facts import FactError
+from opsportal.transport import errors
+from opsportal.transport.base import Transport
+from opsportal.transport.ssh import SshTarget
+
+AT_ONCE = 50
+SLICE_SECONDS = 45
+STOP_CLAIMING = 25
+"""Seconds into a slice. A host claimed at the last moment has the rest for connecting and answering."""
+
+ANSWER_SECONDS = 12
+EVERY = timedelta(minutes=15)
+CLAIMED_FOR = timedelta(minutes=2)
+"""After this a claim is void: the worker that made it is dead."""
+
+KEEP_UNCHANGED = timedelta(days=2)
+KEEP_CHANGED = timedelta(days=365)
+
+CONTACTS: tuple[tuple[type[Exception], Contact], ...] = (
+    (errors.HostKeyChanged, Contact.KEY_CHANGED),
+    (errors.HostKeyUnknown, Contact.KEY_UNKNOWN),
+    (errors.AuthenticationFailed, Contact.REFUSED),
+    (errors.NoCommonAlgorithm, Contact.ALGORITHMS),
+    (errors.TimedOut, Contact.SLOW),
+    (errors.TransportError, Contact.UNREACHABLE),
+    (FactError, Contact.UNREADABLE),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one attempt ended. `values` is set when `contact` is OK."""
+
+    host: Host
+    at: datetime
+    contact: Contact
+    message: str = ""
+    values: dict[str, Any] | None = None
+
+
+def basics(transport: Transport) -> Linux:
+    """Raises `TransportError` and `FactError`."""
+    fact = LinuxBasics("")
+    return fact.parse(transport.run(fact.command(), timeout=ANSWER_SECONDS))
+
+
+def plain(facts: Linux) -> dict[str, Any]:
+    """As stored: plain JSON."""
+    stored: dict[str, Any] = LinuxBasics.adapter().dump_python(facts, mode="json")
+    return stored
+
+
+def contact_of(error: Exception) -> Contact:
+    return next(contact for kind, contact in CONTACTS if isinstance(error, kind))
+
+
+def ask(wanted: QuerySet[Host]) -> int:
+    """Marks hosts as due now and says how many; `tasks.wake_reader` then tells a worker."""
+    return wanted.update(next_read_at=timezone.now(), claim="")
+
+
+def claim(number: int) -> list[Host]:
+    """Takes up to `number` due hosts, so that no other worker reads them now."""
+    now, token = timezone.now(), secrets.token_hex(16)
+    due = Host.objects.filter(next_read_at__lte=now).order_by("next_read_at").values_list("pk", flat=True)[:number]
+    taken = Host.objects.filter(pk__in=list(due), next_read_at__lte=now).update(claim=token, next_read_at=now + CLAIMED_FOR)
+    return list(connections.with_keys(Host.objects.filter(claim=token))) if taken else []
+
+
+def read_slice(seconds: float = SLICE_SECONDS, stop_claiming: float = STOP_CLAIMING) -> int:
+    """Reads due hosts side by side until none is due or the time is up; says how many.
+
+    Threads only talk to hosts; the database is used here, in the caller's thread.
+    """
+    started, pending, number = time.monotonic(), set[Future[Answer]](), 0
+    crew = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="read")
+    try:
+        while time.monotonic() - started < seconds:
+            free = AT_ONCE - len(pending)
+            if time.monotonic() - started < stop_claiming and (free >= AT_ONCE // 2 or not pending):
+                pending |= {crew.submit(read, host, target) for host, target in _openable(claim(free))}
+            if not pending:
+                break
+            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+            number += len(done)
+            store([future.result() for future in done])
+    finally:
+        crew.shutdown(wait=False, cancel_futures=True)
+    return number
+
+
+def _openable(hosts: Iterable[Host]) -> list[tuple[Host, SshTarget]]:
+    """Hosts with what opens them. One that cannot even be tried (no credential, no key pinned) is answered at once."""
+    found = []
+    for host in hosts:
+        try:
+            found.append((host, connections.ssh_target(host)))
+        except errors.TransportError as error:
+            store([_failed(host, error)])
+    return found
+
+
+def read(host: Host, target: SshTarget) -> Answer:
+    """One host, in a thread. Never raises for what a host does."""
+    try:
+        with connections.opened(target) as transport:
+            return Answer(host, timezone.now(), Contact.OK, values=plain(basics(transport)))
+    except (errors.TransportError, FactError) as error:
+        return _failed(host, error)
+
+
+def _failed(host: Host, error: Exception) -> Answer:
+    return Answer(host, timezone.now(), contact_of(error), str(error))
+
+
+@transaction.atomic
+def store(answers: Iterable[Answer]) -> None:
+    """Keeps each reading and brings the host's row up to date. A claim that was lost in between is not overwritten.
+
+    Hosts that were removed meanwhile are left out.
+    """
+    answers = list(answers)
+    there = set(Host.objects.select_for_update().filter(pk__in=[answer.host.pk for answer in answers]).values_list("pk", flat=True))
+    answers = [answer for answer in answers if answer.host.pk in there]
+    HostReading.objects.bulk_create([_reading(answer) for answer in answers])
+    for answer in answers:
+        fields: dict[str, Any] = {"contact": answer.contact, "contact_message": answer.message, "contact_at": answer.at}
+        if answer.values is not None:
+            fields |= {"facts": answer.values, "facts_at": answer.at}
+        Host.objects.filter(pk=answer.host.pk).update(**fields)
+        due = {"claim": "", "next_read_at": answer.at + EVERY}
+        Host.objects.filter(pk=answer.host.pk, claim=answer.host.claim).update(**due)
+
+
+def _reading(answer: Answer) -> HostReading:
+    """An error counts as a change when the host answered before, or failed in another way."""
+    changes = comparing.changes(answer.host.facts, answer.values) if answer.values is not None else []
+    moved = answer.host.contact != answer.contact
+    return HostReading(
+        host_id=answer.host.pk,
+        at=answer.at,
+        values=answer.values or {},
+        error=answer.message,
+        changes=changes,
+        changed=bool(changes) or moved,
+    )
+
+
+def trim() -> int:
+    """Forgets readings that say nothing new after two days, and all others after a year. Says how many."""
+    now = timezone.now()
+    dull, _ = HostReading.objects.filter(changed=False, at__lt=now - KEEP_UNCHANGED).delete()
+    old, _ = HostReading.objects.filter(changed=True, at__lt=now - KEEP_CHANGED).delete()
+    return dull + old

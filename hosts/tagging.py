@@ -1,0 +1,48 @@
+"""Changes to many hosts at once: tags and places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+
+from hosts import rules
+from hosts.models import Cloud, Host, Pool
+from opsportal.operations import audit
+from opsportal.operations.errors import Refused
+
+
+@transaction.atomic
+def change(hosts: QuerySet[Host], words: Sequence[str], *, take_off: bool, user: User) -> int:
+    """Puts tags on hosts or takes them off; says how many were concerned. Raises `Refused` when one host would have too many."""
+    changed = []
+    for host in hosts.only("name", "tags").order_by():
+        kept = set(host.tag_list) - set(words) if take_off else set(host.tag_list) | set(words)
+        host.tags = _joined(host, kept)
+        changed.append(host)
+    Host.objects.bulk_update(changed, ["tags"], batch_size=300)
+    audit.record(user, "hosts.untag" if take_off else "hosts.tag", subject=", ".join(words), detail=_names(changed))
+    return len(changed)
+
+
+def _joined(host: Host, words: Iterable[str]) -> str:
+    try:
+        return rules.tags(" ".join(words))
+    except ValidationError as error:
+        raise Refused(f"{host.name}: {' '.join(error.messages)} Nothing was changed.") from None
+
+
+@transaction.atomic
+def move(hosts: QuerySet[Host], cloud: Cloud | None, pool: Pool | None, *, user: User) -> int:
+    names = list(hosts.only("name"))
+    number = Host.objects.filter(pk__in=[host.pk for host in names]).update(cloud=cloud, pool=pool)
+    audit.record(user, "hosts.move", subject=f"to {pool or cloud or 'no cloud'}", detail=_names(names))
+    return number
+
+
+def _names(hosts: Sequence[Host]) -> dict[str, object]:
+    """The audit trail names the first 200."""
+    return {"number": len(hosts), "hosts": [host.name for host in hosts[:200]]}

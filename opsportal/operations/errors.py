@@ -1,0 +1,15 @@
+"""Two families: what the operator can mend, and what we must."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):  # noqa: N818 - reads as what happened
+    """The portal will not do this now. The message says what, why and what to do."""
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class PortalFault(Exception):  # noqa: N818 - reads as what happened
+    """Something of ours is broken or out of step: logged in full, told to the operator in one sentence."""

@@ -1,0 +1,219 @@
+"""From parameters to facts, findings and a frozen plan. Drafts are planned in workers, never in a web request."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from opsportal.operations import audit, dispatch, reading, registry, stream
+from opsportal.operations.errors import Refused
+from opsportal.operations.facts import FactError, FactSet, Reading
+from opsportal.operations.guards import Verdict, judge
+from opsportal.operations.models import FactReading, Operation
+from opsportal.operations.plan import Plan
+from opsportal.operations.runbook import NothingToDo, Runbook
+from opsportal.operations.states import OperationState
+
+logger = logging.getLogger(__name__)
+
+REUSE = timedelta(minutes=10)
+"""How long a draft goes on with a fact it has read. A run always reads afresh."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What planning found. `plan` is None while the form is incomplete or a fact could not be read (`error` says which)."""
+
+    plan: Plan | None
+    verdicts: list[Verdict]
+    looks: dict[str, Any]
+    error: str = ""
+
+
+def create(
+    runbook: str,
+    *,
+    user: User,
+    token: str,
+    params: dict[str, Any] | None = None,
+    kind: str = Operation.Kind.FIRST,
+    after: Operation | None = None,
+    from_step: str = "",
+) -> Operation:
+    """A new draft. The same token twice gives the same operation: a double click makes one."""
+    book = registry.get(runbook)
+    given = params if params is not None else {**book.initial(), **book.fresh()}
+    try:
+        with transaction.atomic():
+            operation = Operation.objects.create(
+                runbook=book.name,
+                runbook_version=book.version,
+                title=book.title,
+                requester=user,
+                token=token,
+                params=given,
+                pages_done=[page.slug for page in book.pages] if params is not None else [],
+                kind=kind,
+                after=after,
+                from_step=from_step,
+                risk=book.risk.value,
+                approvals_needed=book.approvals,
+                queue=book.queue.value,
+            )
+            audit.record(user, "draft", operation)
+            describe(operation)
+            dispatch.wake(operation)
+            return operation
+    except IntegrityError:
+        return Operation.objects.get(token=token, requester=user)
+
+
+def save_page(operation: Operation, page: str, params: dict[str, Any], *, user: User) -> None:
+    """Keep one page's answers and have the draft planned again."""
+    _own_draft(operation, user)
+    if all(operation.params.get(name, _ABSENT) == value for name, value in params.items()) and page in operation.pages_done:
+        return
+    done = [*operation.pages_done, page] if page not in operation.pages_done else operation.pages_done
+    _change(operation, params={**operation.params, **params}, pages_done=done)
+
+
+_ABSENT = object()
+
+
+def replan(operation: Operation) -> None:
+    """Read every fact afresh."""
+    FactReading.objects.filter(operation=operation).update(revision=0)
+    _change(operation)
+
+
+def discard(operation: Operation, user: User) -> None:
+    _own_draft(operation, user)
+    if Operation.objects.filter(pk=operation.pk, state=OperationState.DRAFT).update(
+        state=OperationState.DISCARDED, ended_at=Now(), settled=True
+    ):
+        audit.record(user, "discard", operation)
+
+
+def _own_draft(operation: Operation, user: User) -> None:
+    if operation.state != OperationState.DRAFT:
+        raise Refused("This is no longer a draft: what was submitted cannot be changed. Start again from it instead.")
+    if operation.requester_id != user.pk:
+        raise Refused(f"This draft belongs to {operation.requester}. Start one of your own.")
+
+
+def _change(operation: Operation, **fields: Any) -> None:
+    with transaction.atomic():
+        Operation.objects.filter(pk=operation.pk, state=OperationState.DRAFT).update(
+            **fields, revision=F("revision") + 1, woken_at=None, plan="", digest=""
+        )
+        operation.refresh_from_db()
+        describe(operation)
+        dispatch.wake(operation)
+
+
+def describe(operation: Operation) -> None:
+    """Fill in what lists show."""
+    params = operation.parsed()
+    subject = str(operation.book.subject(params))[:300]
+    Operation.objects.filter(pk=operation.pk).update(subject=subject, locks=sorted(operation.book.locks(params)))
+    operation.subject, operation.locks = subject, sorted(operation.book.locks(params))
+
+
+def work(operation_id: int) -> None:
+    """In a worker: plan a draft's newest revision and keep the outcome, unless it was changed meanwhile."""
+    operation = Operation.objects.filter(pk=operation_id, state=OperationState.DRAFT, planned_revision__lt=F("revision")).first()
+    if operation is None:
+        return
+    readings = _reusable(operation)
+    known = set(readings)
+    try:
+        outcome = plan(operation, readings)
+    except Exception:
+        logger.exception("planning operation %s failed", operation_id)
+        outcome = Outcome(None, [], {}, "The portal could not make a plan because of a fault of its own. It is in the portal's log.")
+    _keep(operation, outcome, {key: value for key, value in readings.items() if key not in known})
+    stream.publish(operation_id, "operation", {"state": operation.state})
+
+
+def _reusable(operation: Operation) -> dict[str, Reading]:
+    rows = FactReading.objects.filter(operation=operation, revision__gt=0, error="", read_at__gt=timezone.now() - REUSE)
+    return {row.key: Reading(row.value) for row in rows}
+
+
+def _keep(operation: Operation, outcome: Outcome, fresh: dict[str, Reading]) -> None:
+    with transaction.atomic():
+        FactReading.objects.bulk_create(
+            FactReading(operation=operation, key=key, value=one.value, error=one.error, revision=operation.revision)
+            for key, one in fresh.items()
+        )
+        Operation.objects.filter(pk=operation.pk, revision=operation.revision, state=OperationState.DRAFT).update(
+            planned_revision=operation.revision,
+            planned_at=Now(),
+            plan=outcome.plan.to_json() if outcome.plan else "",
+            digest=outcome.plan.digest() if outcome.plan else "",
+            targets=sorted({step.target for step in outcome.plan.steps}) if outcome.plan else [],
+            findings=[dataclasses.asdict(verdict) for verdict in outcome.verdicts],
+            looks=outcome.looks,
+            plan_error=outcome.error,
+        )
+
+
+def plan(operation: Operation, readings: dict[str, Reading]) -> Outcome:
+    """Facts, guards and steps for the operation's parameters. `readings` is filled with what was read."""
+    book, params = operation.book, operation.parsed()
+    looks = _looks(book, operation, params, readings)
+    if not set(page.slug for page in book.pages) <= set(operation.pages_done):
+        return Outcome(None, _early_verdicts(book, params, readings), looks)
+    try:
+        steps, facts = reading.gather(lambda facts: tuple(book.plan(params, facts)), readings)
+        frozen = Plan(book.name, book.version, steps, facts.used)
+    except FactError as error:
+        return Outcome(None, _early_verdicts(book, params, readings), looks, str(error))
+    except NothingToDo as nothing:
+        frozen = Plan(book.name, book.version, (), {}, str(nothing))
+    verdicts, _ = reading.gather(lambda facts: judge(book.guards, params, facts), readings)
+    if operation.from_step and frozen.steps:
+        frozen = frozen.after(operation.from_step)
+    return Outcome(frozen, verdicts, looks)
+
+
+def _looks(book: Runbook[Any], operation: Operation, params: Any, readings: dict[str, Reading]) -> dict[str, Any]:
+    """What the pages show, up to the first that was not filled in, and the review."""
+    looks: dict[str, Any] = {}
+    slugs = [page.slug for page in book.pages]
+    waiting = next((slug for slug in slugs if slug not in operation.pages_done), "review")
+    for slug in [*slugs, "review"]:
+        looks[slug] = _look(book, slug, params, readings)
+        if slug == waiting:
+            break
+    return looks
+
+
+def _look(book: Runbook[Any], slug: str, params: Any, readings: dict[str, Reading]) -> dict[str, Any]:
+    def one(facts: FactSet) -> dict[str, Any]:
+        return book.look(slug, params, facts)
+
+    try:
+        return reading.gather(one, readings)[0]
+    except FactError as error:
+        return {"error": str(error)}
+
+
+def _early_verdicts(book: Runbook[Any], params: Any, readings: dict[str, Reading]) -> list[Verdict]:
+    """Findings while the form is incomplete: those of the guards that can already be judged."""
+    verdicts: list[Verdict] = []
+    for rule in book.guards:
+        try:
+            verdicts += reading.gather(lambda facts, rule=rule: judge([rule], params, facts), readings)[0]  # type: ignore[misc]
+        except FactError:
+            continue
+    return verdicts

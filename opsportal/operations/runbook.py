@@ -1,0 +1,104 @@
+"""What a runbook must supply. One runbook is one file; the engine and the pages need nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar
+
+from django import forms
+from pydantic import TypeAdapter
+
+from opsportal.operations.facts import FactSet
+from opsportal.operations.guards import Guard
+from opsportal.operations.steps import Step
+
+P = TypeVar("P")
+
+
+class Risk(StrEnum):
+    ROUTINE = "routine"
+    DISRUPTIVE = "disruptive"
+    DANGEROUS = "dangerous"
+
+
+class Queue(StrEnum):
+    """Which workers execute it: those near the hosts, or those with Maven."""
+
+    SSH = "ssh"
+    BUILD = "build"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the wizard. `template` may show the facts that `look` gave, below the form."""
+
+    slug: str
+    title: str
+    form: type[forms.Form]
+    help: str = ""
+    template: str = "operations/wizard_page.html"
+
+
+class NothingToDo(Exception):  # noqa: N818 - an answer of the planner, not an error
+    """Raised by a planner which found everything as wished. The message says so in full."""
+
+
+class Runbook(ABC, Generic[P]):
+    """`P` is a frozen dataclass of the parameters. Every field has a default, so that a half-filled draft can be read.
+
+    The names of its fields are the names of the form fields of all pages.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    when: ClassVar[str]
+    goes_wrong: ClassVar[str]
+    afterwards: ClassVar[str]
+    risk: ClassVar[Risk]
+    approvals: ClassVar[int]
+    queue: ClassVar[Queue] = Queue.SSH
+    params: ClassVar[type[Any]]
+    pages: ClassVar[tuple[Page, ...]]
+    guards: ClassVar[tuple[Guard, ...]] = ()
+    settles: ClassVar[bool] = False
+    """Settles open restorations, so it may run while they are open."""
+    plan_template: ClassVar[str] = ""
+    """An extra part for the review and operation pages, given the operation and `look("review", ...)`."""
+
+    def parse(self, raw: Mapping[str, Any]) -> P:
+        """Parameters from stored JSON; unknown names are dropped."""
+        names = self.params.__dataclass_fields__
+        value: P = TypeAdapter(self.params).validate_python({name: raw[name] for name in raw if name in names})
+        return value
+
+    def initial(self) -> dict[str, Any]:
+        """What a new draft starts with."""
+        return {}
+
+    def fresh(self) -> dict[str, Any]:
+        """Values that every new run needs for itself and only a retry shares: the name of its workspace."""
+        return {}
+
+    @abstractmethod
+    def subject(self, params: P) -> str:
+        """What it is about, in a few words for lists: "4.8.0.16 from 4.8"."""
+
+    def locks(self, params: P) -> Iterable[str]:
+        """Names of what may be worked on by one operation only: "pool:UUID", "host:3", "workspace:17"."""
+        return ()
+
+    def look(self, page: str, params: P, facts: FactSet) -> dict[str, Any]:
+        """What a page shows besides its form: plain JSON values made of facts. Called in a worker until nothing is missing."""
+        return {}
+
+    @abstractmethod
+    def plan(self, params: P, facts: FactSet) -> Iterable[Step]:
+        """The steps. Pure: depends on nothing but its arguments. Raises `NothingToDo`."""
+
+    def finished(self, operation_id: int, state: str) -> None:
+        """Called once when an operation of this kind reached a final state."""

@@ -1,0 +1,40 @@
+"""From the name of a target in a plan to a transport, and where its control directories are."""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from opsportal.operations.models import Operation
+from opsportal.transport.base import Transport
+from opsportal.transport.detached import Detached
+from opsportal.transport.local import LocalTransport
+
+
+def connect(target: str) -> Transport:
+    """Opens "local" or "KIND:ID" by `settings.TARGETS`. Raises `TransportError`."""
+    kind, _, rest = target.partition(":")
+    transport: Transport = import_string(settings.TARGETS[kind])(rest)
+    return transport
+
+
+def local(_rest: str) -> Transport:
+    return LocalTransport()
+
+
+def portal_id() -> str:
+    """Tells this portal's control directories on a host from those of another portal."""
+    return hashlib.sha256(settings.SECRET_KEY.encode()).hexdigest()[:8]
+
+
+def control_root(target: str, operation: Operation) -> str:
+    """One directory per operation: fences count within it. On a host it lies in the login's home, which survives a reboot."""
+    if target == "local":
+        return str(settings.STATE_DIR / "control" / f"op-{operation.pk}")
+    return f".opsportal/{portal_id()}-op-{operation.pk}"
+
+
+def detached(target: str, operation: Operation) -> Detached:
+    return Detached(connect(target), control_root(target, operation))

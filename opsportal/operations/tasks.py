@@ -1,0 +1,32 @@
+"""Celery's ways in. A message carries an id; everything else is read from the database."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from opsportal.celery import app
+from opsportal.operations import approval, dispatch, execution, planning
+from opsportal.operations.states import FINAL
+
+
+@app.task
+def plan(operation_id: int, **_later: object) -> None:
+    """Plan a draft's newest revision."""
+    planning.work(operation_id)
+
+
+@app.task
+def drive(operation_id: int, **_later: object) -> None:
+    """One slice of an operation."""
+    execution.slice_of(operation_id, settings.SLICE_SECONDS)
+
+
+@app.task
+def sweep(**_later: object) -> None:
+    """Send again what nobody drives; expire what nobody approved."""
+    approval.expire()
+    for operation in dispatch.due():
+        if operation.state in FINAL:
+            execution.tell(operation)
+        else:
+            dispatch.wake(operation)

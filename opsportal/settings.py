@@ -1,0 +1,251 @@
+"""Every setting, from the environment. A wrong value stops the start; a missing secret is never made up in production."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import urlparse
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+"""Reads NAME, or the file that NAME_FILE names."""
+
+STATE_DIR = Path(env.str("OPSPORTAL_STATE_DIR", default=str(BASE_DIR / "var")))
+"""Everything the portal writes: database, keys, workspaces, artefacts. One directory to back up."""
+
+TESTING = "pytest" in sys.modules
+EMBEDDED = env.bool("OPSPORTAL_EMBEDDED", default=False) or TESTING
+"""True under `make run` and in tests: one machine, plain HTTP on loopback, SQLite, the practice cloud."""
+
+DEBUG = False
+
+
+def _secret_key() -> str:
+    """From SECRET_KEY or SECRET_KEY_FILE; the embedded portal keeps its own in the state directory."""
+    if value := env.str("SECRET_KEY", default=""):
+        return value
+    kept = STATE_DIR / "secret_key"
+    if kept.exists():
+        return kept.read_text().strip()
+    if TESTING:
+        return "only-for-tests-" + "x" * 50
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. Put a random text of 50 or more letters into the environment variable SECRET_KEY, "
+        "or its file's name into SECRET_KEY_FILE. `make run` does this for you."
+    )
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else [])
+PUBLIC_URL = env.str("PUBLIC_URL", default="")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "opsportal.web",
+    "opsportal.operations",
+    "opsportal.lab",
+    "hosts",
+    "releases",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "opsportal.web.middleware.no_store",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "opsportal.urls"
+ASGI_APPLICATION = "opsportal.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "opsportal.web.context.page",
+            ],
+            "builtins": ["opsportal.web.templatetags.portal"],
+        },
+    }
+]
+FORM_RENDERER = "opsportal.web.forms.PortalFormRenderer"
+
+
+def _database() -> dict[str, object]:
+    """DATABASE_URL, or SQLite in the state directory, opened so that several processes can write."""
+    if env.str("DATABASE_URL", default=""):
+        database: dict[str, object] = env.db("DATABASE_URL")
+        if database["ENGINE"] == "django.db.backends.postgresql":
+            # Connections outlive requests in a pool; under ASGI CONN_MAX_AGE must stay 0.
+            database["OPTIONS"] = {"pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL", default=8)}} if not TESTING else {}
+        return database
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": STATE_DIR / "portal.sqlite3",
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "opsportal.web.login.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_IPWARE_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=0) or None
+FRESH_LOGIN_SECONDS = 300
+"""How long a password entered for a dangerous act counts."""
+
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if not EMBEDDED:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.int("TRUSTED_PROXIES", default=0) else None
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31536000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if TESTING
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = TESTING
+
+REDIS_URL = env.str("REDIS_URL", default="" if not TESTING else "redis://127.0.0.1:1/0")
+
+
+def _broker() -> str:
+    """Celery's name for a Redis on a local socket differs from redis-py's."""
+    parts = urlparse(REDIS_URL)
+    return f"redis+socket://{parts.path}" if parts.scheme == "unix" else REDIS_URL
+
+
+CELERY_BROKER_URL = _broker()
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "health_check_interval": 25, "socket_keepalive": True}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "opsportal.operations.tasks.sweep", "schedule": 5.0, "options": {"queue": "control", "expires": 10}},
+    "nightly": {"task": "releases.tasks.start_due_builds", "schedule": 30.0, "options": {"queue": "control", "expires": 60}},
+    "retention": {"task": "releases.tasks.apply_retention", "schedule": 3600.0, "options": {"queue": "build", "expires": 3600}},
+}
+
+RUNBOOKS = [
+    "releases.runbooks.build_release.BuildRelease",
+    "releases.runbooks.merge_pull_request.MergePullRequest",
+    "releases.runbooks.prepare_build_host.PrepareBuildHost",
+    "opsportal.operations.runbooks.undo.Undo",
+    "opsportal.operations.runbooks.restore.Restore",
+]
+"""Every kind of work, in the order of the menu."""
+
+TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connections.connect"}
+"""Which function opens a target: "local", or "host:3"."""
+
+KEY_FILE = Path(env.str("OPSPORTAL_KEY_FILE", default=str(STATE_DIR / "keys")))
+"""The keys that encrypt stored credentials: first line encrypts, every line decrypts."""
+
+LEASE_SECONDS = 20
+SLICE_SECONDS = 45
+APPROVAL_HOURS = 4
+LOG_CAP_BYTES = env.int("OPSPORTAL_LOG_CAP_BYTES", default=4 * 1024**3)
+
+COMMITTER_NAME = env.str("OPSPORTAL_COMMITTER_NAME", default="opsportal")
+COMMITTER_EMAIL = env.str("OPSPORTAL_COMMITTER_EMAIL", default="opsportal@localhost.invalid")
+"""The identity in Signed-off-by and in the version commit."""
+
+GIT_HOSTS = env.list("OPSPORTAL_GIT_HOSTS", default=["github.com"])
+"""Hosts that a source or a pull request may come from; an entry with a scheme and port is taken exactly."""
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
+}

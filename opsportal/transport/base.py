@@ -1,0 +1,43 @@
+"""What every transport can do. Nothing here knows Django, a database or a runbook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from opsportal.transport.command import Command
+
+OUTPUT_LIMIT = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished command said. `out` and `err` are text decoded as UTF-8 with replacement."""
+
+    exit: int
+    out: str
+    err: str = ""
+    truncated: bool = False
+
+
+class Transport(Protocol):
+    """A way to one machine. Methods raise `opsportal.transport.errors.TransportError`, nothing else."""
+
+    def run(self, command: Command, *, timeout: float, limit: int = OUTPUT_LIMIT) -> Result:
+        """Run to its end, or raise `TimedOut` after `timeout` seconds. Output over `limit` bytes is cut and marked."""
+
+    def follow(self, path: str, offset: int, *, seconds: float) -> Iterator[bytes]:
+        """Yield the bytes of a growing file from `offset` as they appear, for about `seconds`, then end.
+
+        Yields b"" at least each second when nothing came, so that the caller can look around.
+        """
+
+    def put(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        """Write a file whole: to a temporary name beside it, synced, then renamed."""
+
+    def get(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, in pieces."""
+
+    def close(self) -> None:
+        """Give the connection back or end it."""

@@ -1,0 +1,99 @@
+"""Where a build happens on a target, and the fence around the foreign code it runs.
+
+A target's build folder holds `mirrors/SOURCE.git`, `m2/SOURCE` (Maven's local repository) and one folder per workspace with
+`patches/` and the checkout `src/`. The checkout has a folder of its own because dpkg-buildpackage writes beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from django.conf import settings
+
+from opsportal.transport.command import Command
+
+HOST_FOLDER = "opsportal-builds"
+"""In the login's home on a build host."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of one build on one target. All absolute on this machine, relative to the login's home on a host."""
+
+    target: str
+    name: str
+    source_id: int
+
+    @property
+    def base(self) -> PurePosixPath:
+        return PurePosixPath(str(settings.STATE_DIR / "workspaces")) if self.target == "local" else PurePosixPath(HOST_FOLDER)
+
+    @property
+    def mirror(self) -> PurePosixPath:
+        if self.target == "local":
+            return PurePosixPath(str(settings.STATE_DIR / "mirrors" / f"{self.source_id}.git"))
+        return self.base / "mirrors" / f"{self.source_id}.git"
+
+    @property
+    def m2(self) -> PurePosixPath:
+        return self.base / "m2" / str(self.source_id)
+
+    @property
+    def home(self) -> PurePosixPath:
+        return self.base / self.name
+
+    @property
+    def checkout(self) -> PurePosixPath:
+        return self.home / "src"
+
+    def patch(self, number: int, name: str) -> PurePosixPath:
+        return self.home / "patches" / f"{number:02d}-{name}.patch"
+
+
+FENCE = """\
+set -eu
+top=$1 m2=$2 uid=$3
+shift 3
+mkdir -p "$m2" "$top/tmp" "$top/home"
+top=$(cd "$top" && pwd) m2=$(cd "$m2" && pwd)
+cd "$top/src"
+exec bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup --die-with-parent --new-session \\
+  --uid "$uid" --gid "$uid" --cap-drop ALL --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /run --tmpfs /root --tmpfs /home \\
+  --tmpfs "$(dirname "$(dirname "$top")")" --bind "$top" "$top" --bind "$m2" "$m2" --chdir "$top/src" \\
+  --setenv HOME "$top/home" --setenv TMPDIR "$top/tmp" --setenv M2 "$m2" -- "$@"
+"""
+"""Runs a command where it sees the system read-only, its own workspace and Maven's local repository, and nothing of the portal.
+
+The network stays: Maven needs it. The folder above the workspaces (the portal's state) is hidden.
+"""
+
+BARE = """\
+set -eu
+top=$1 m2=$2
+shift 2
+mkdir -p "$m2" "$top/tmp" "$top/home"
+top=$(cd "$top" && pwd) m2=$(cd "$m2" && pwd)
+cd "$top/src"
+exec env -i PATH="$PATH" LANG=C.UTF-8 HOME="$top/home" TMPDIR="$top/tmp" M2="$m2" "$@"
+"""
+"""The same without a sandbox, for machines that have no bubblewrap: a clean environment is all the protection there is."""
+
+
+def foreign(workspace: Workspace, script: str, *argv: str, sandbox: bool, env: tuple[tuple[str, str], ...] = ()) -> Command:
+    """A fixed script, run as code that is not ours, in the checkout. `$M2` is Maven's local repository."""
+    inner = ("env", *(f"{name}={value}" for name, value in (*GIT_ENV, *env)), "sh", "-c", script, "sh", *argv)
+    top, m2 = str(workspace.home), str(workspace.m2)
+    if sandbox:
+        return Command(script=FENCE, argv=(top, m2, "1000", *inner))
+    return Command(script=BARE, argv=(top, m2, *inner))
+
+
+GIT_ENV = (
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("LC_ALL", "C.UTF-8"),
+)
