@@ -28,7 +28,14 @@ ASK_AGAIN = timedelta(seconds=10)
 
 def ask_for_keys(draft: HostDraft, *, legacy: bool | None = None) -> None:
     """From any state: reads the host's keys (again). What was pinned in this draft no longer counts."""
-    fields: dict[str, Any] = {"state": State.SCANNING, "asked_at": timezone.now(), "problem": "", "message": "", "pinned": False, "facts": {}}
+    fields: dict[str, Any] = {
+        "state": State.SCANNING,
+        "asked_at": timezone.now(),
+        "problem": "",
+        "message": "",
+        "pinned": False,
+        "facts": {},
+    }
     if legacy is not None:
         fields["legacy"] = legacy
     _move(draft, (*State.values,), keys=[], **fields)
@@ -119,7 +126,9 @@ def _move(draft: HostDraft, states: Sequence[str], *, strict: bool = True, **fie
 def waiting() -> list[HostDraft]:
     """Drafts whose message to a worker seems lost."""
     states = list(HostDraft.WAITING)
-    return list(HostDraft.objects.filter(state__in=states, asked_at__lt=timezone.now() - ASK_AGAIN, created_at__gt=timezone.now() - KEEP_DRAFTS))
+    return list(
+        HostDraft.objects.filter(state__in=states, asked_at__lt=timezone.now() - ASK_AGAIN, created_at__gt=timezone.now() - KEEP_DRAFTS)
+    )
 
 
 def trim() -> None:

@@ -113,7 +113,9 @@ class RepinForm(forms.Form):
 
 class UploadForm(forms.Form):
     file = forms.FileField(required=False, label="CSV file", widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}))
-    text = forms.CharField(required=False, strip=False, label="or paste the lines", widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}))
+    text = forms.CharField(
+        required=False, strip=False, label="or paste the lines", widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"})
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -169,7 +169,9 @@ def _judge_cells(row: Row) -> None:
 def _judge_references(row: Row, known: _Known) -> None:
     credential = row.cells.get("credential", "")
     if credential and credential.lower() not in known.credentials:
-        row.errors["credential"] = f"There is no credential named {rules.shown(credential, 60)}. An administrator can make it under Credentials."
+        row.errors["credential"] = (
+            f"There is no credential named {rules.shown(credential, 60)}. An administrator can make it under Credentials."
+        )
     if row.cells.get("pool") and not row.cells.get("cloud"):
         row.errors["pool"] = "A pool needs its cloud: fill the column cloud as well."
 
@@ -227,7 +229,9 @@ def _places(sheet: Sheet) -> tuple[dict[str, Cloud], dict[tuple[str, str], Pool]
     """All clouds and pools by lower-case name, the missing ones made."""
     Cloud.objects.bulk_create([Cloud(name=name) for name in sheet.new_clouds])
     clouds = {cloud.name.lower(): cloud for cloud in Cloud.objects.all()}
-    kinds = {(row.cells.get("cloud", "").lower(), row.cells.get("pool", "").lower()): row.cells.get("kind", "").lower() for row in sheet.good}
+    kinds = {
+        (row.cells.get("cloud", "").lower(), row.cells.get("pool", "").lower()): row.cells.get("kind", "").lower() for row in sheet.good
+    }
     wanted = []
     for cloud, pool in sheet.new_pools:
         kind = kinds.get((cloud.lower(), pool.lower()), "")
@@ -236,9 +240,7 @@ def _places(sheet: Sheet) -> tuple[dict[str, Cloud], dict[tuple[str, str], Pool]
     return clouds, {(pool.cloud.name.lower(), pool.name.lower()): pool for pool in Pool.objects.select_related("cloud")}
 
 
-def _host(
-    row: Row, user: User, clouds: dict[str, Cloud], pools: dict[tuple[str, str], Pool], credentials: dict[str, Credential]
-) -> Host:
+def _host(row: Row, user: User, clouds: dict[str, Cloud], pools: dict[tuple[str, str], Pool], credentials: dict[str, Credential]) -> Host:
     cell = row.cells.get
     cloud = (cell("cloud") or "").lower()
     return Host(

@@ -24,7 +24,9 @@ class Cloud(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(Lower("name"), name="cloud_name_once", violation_error_message="There is a cloud of this name.")]
+        constraints = [
+            models.UniqueConstraint(Lower("name"), name="cloud_name_once", violation_error_message="There is a cloud of this name.")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -75,7 +77,9 @@ class Credential(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(Lower("name"), name="credential_name_once", violation_error_message="There is a credential of this name.")
+            models.UniqueConstraint(
+                Lower("name"), name="credential_name_once", violation_error_message="There is a credential of this name."
+            )
         ]
 
     def __str__(self) -> str:
@@ -106,6 +110,26 @@ class Contact(models.TextChoices):
     KEY_CHANGED = "key-changed", "Host key changed"
     ALGORITHMS = "algorithms", "Only old algorithms"
     UNREADABLE = "unreadable", "Answer not understood"
+
+
+LOOKS: dict[str, tuple[str, str]] = {
+    Contact.NEVER: ("unknown", "circle-dashed"),
+    Contact.OK: ("ok", "circle-check"),
+    Contact.UNREACHABLE: ("bad", "unplug"),
+    Contact.SLOW: ("warn", "timer"),
+    Contact.REFUSED: ("bad", "ban"),
+    Contact.KEY_UNKNOWN: ("warn", "key-round"),
+    Contact.KEY_CHANGED: ("bad", "shield-alert"),
+    Contact.ALGORITHMS: ("warn", "lock"),
+    Contact.UNREADABLE: ("warn", "circle-help"),
+}
+"""Tone and icon of each state of contact: never told apart by colour alone."""
+
+
+def written(address: str, port: int) -> str:
+    """Address and port as people write them."""
+    shown = f"[{address}]" if ":" in address else address
+    return address if port == 22 else f"{shown}:{port}"
 
 
 def sort_key(name: str) -> str:
@@ -187,9 +211,22 @@ class Host(models.Model):
 
     @property
     def place(self) -> str:
-        """Address and port as people write them."""
-        shown = f"[{self.address}]" if ":" in self.address else self.address
-        return shown if self.port == 22 else f"{shown}:{self.port}"
+        return written(self.address, self.port)
+
+    @property
+    def tone(self) -> str:
+        return LOOKS[self.contact][0]
+
+    @property
+    def sign(self) -> str:
+        return LOOKS[self.contact][1]
+
+    @property
+    def system(self) -> str:
+        """Product or system in a few words, from the newest facts."""
+        if self.facts.get("product"):
+            return f"{self.facts['product']} {self.facts['product_version']}"[:60]
+        return str(self.facts.get("os_name", ""))[:60]
 
     @property
     def stale(self) -> bool:
@@ -200,6 +237,16 @@ class Host(models.Model):
     def scanning(self) -> bool:
         """Somebody asked for the host's keys and no worker has answered yet."""
         return self.scan_asked_at is not None and (self.offered_at is None or self.offered_at < self.scan_asked_at)
+
+    @property
+    def reading(self) -> bool:
+        """It is due or a worker has it."""
+        return bool(self.claim) or self.next_read_at <= timezone.now()
+
+    @property
+    def busy(self) -> bool:
+        """The page should look again soon; not while somebody ticks the keys on it."""
+        return self.scanning or (self.reading and not self.offered)
 
 
 class HostKey(models.Model):
@@ -246,6 +293,17 @@ class HostReading(models.Model):
         return f"{self.host_id} {self.at:%Y-%m-%d %H:%M:%S}"
 
 
+PROBLEMS = {
+    "transport:unreachable": "The host cannot be reached",
+    "transport:timeout": "The host does not answer in time",
+    "transport:authentication": "The host refused the login",
+    "transport:host-key-changed": "The host key changed in between",
+    "transport:host-key-unknown": "No host key is pinned",
+    "transport:algorithms": "Host and portal share no algorithm",
+    "address": "This address cannot be used",
+}
+
+
 class HostDraft(models.Model):
     """A host being added: survives a closed browser. No secret is in it."""
 
@@ -287,6 +345,29 @@ class HostDraft(models.Model):
     @property
     def waiting(self) -> bool:
         return self.state in self.WAITING
+
+    @property
+    def waits_long(self) -> bool:
+        return self.waiting and self.asked_at < timezone.now() - timedelta(seconds=30)
+
+    @property
+    def place(self) -> str:
+        return written(self.address, self.port)
+
+    @property
+    def login(self) -> str:
+        return self.username or self.credential.username
+
+    @property
+    def at(self) -> int:
+        """Which of the four steps of the wizard it stands at."""
+        by_state = {self.State.SCANNING: 2, self.State.SCANNED: 2, self.State.READING: 3, self.State.READ: 4}
+        return by_state.get(self.State(self.state), 3 if self.pinned else 2)
+
+    @property
+    def headline(self) -> str:
+        """What stopped it, in a few words."""
+        return PROBLEMS.get(self.problem, "The host could not be read")
 
 
 class HostImport(models.Model):

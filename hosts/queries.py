@@ -45,6 +45,11 @@ class Filter:
         return urlencode({name: value for name, value in kept.items() if value})
 
     @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """For hidden fields."""
+        return [(field.name, value) for field in fields(self) if (value := getattr(self, field.name))]
+
+    @property
     def query(self) -> str:
         return self.without()
 
@@ -74,13 +79,15 @@ def narrowed(wanted: Filter) -> QuerySet[Host]:
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of the list. `counts` is by contact, over all that match but for the filter by contact."""
+    """One page of the list. `counts` is by contact, over all that match but for the filter by contact; clouds and pools are (id, name)."""
 
     rows: list[Host]
     total: int
     page: int
     pages: int
     counts: list[tuple[str, str, int]]
+    clouds: list[tuple[int, str]]
+    pools: list[tuple[int, str]]
 
     @property
     def first(self) -> int:
@@ -93,22 +100,24 @@ class Listing:
 
 def listing(wanted: Filter, page: int) -> Listing:
     """Two queries, whatever the number of hosts."""
-    counted = dict(narrowed(wanted).order_by().values_list("contact").annotate(number=Count("pk")))
+    clouds, pools, counted = _around(wanted)
     total = counted.get(wanted.contact, 0) if wanted.contact else sum(counted.values())
     pages = max(1, -(-total // PAGE))
     page = min(max(1, page), pages)
     order = ORDERS[wanted.order or "name"]
-    rows = hosts(wanted).select_related("cloud", "pool").order_by(*order)[(page - 1) * PAGE : page * PAGE]
+    rows = hosts(wanted).select_related("cloud", "pool").defer("notes", "offered").order_by(*order)[(page - 1) * PAGE : page * PAGE]
     counts = [(value, label, counted[value]) for value, label in Contact.choices if counted.get(value)]
-    return Listing(list(rows), total, page, pages, counts)
+    return Listing(list(rows), total, page, pages, counts, clouds, pools)
 
 
-def places(cloud: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Clouds, and the pools of one cloud, as (id, name): one query for both."""
+def _around(wanted: Filter) -> tuple[list[tuple[int, str]], list[tuple[int, str]], dict[str, int]]:
+    """Clouds, the pools of the chosen cloud, and how many hosts there are by contact: one query for what stands around the list."""
     clouds = Cloud.objects.order_by().values_list(Value("cloud"), "pk", "name")
-    pools = Pool.objects.filter(cloud_id=cloud or None).order_by().values_list(Value("pool"), "pk", "name")
-    both = sorted(clouds.union(pools, all=True), key=lambda row: row[2].lower())
-    return [row[1:] for row in both if row[0] == "cloud"], [row[1:] for row in both if row[0] == "pool"]
+    pools = Pool.objects.filter(cloud_id=wanted.cloud or None).order_by().values_list(Value("pool"), "pk", "name")
+    counts = narrowed(wanted).order_by().values("contact").annotate(number=Count("pk")).values_list(Value("contact"), "number", "contact")
+    found = sorted(clouds.union(pools, counts, all=True), key=lambda row: row[2].lower())
+    by_sort = {sort: [(number, name) for kind, number, name in found if kind == sort] for sort in ("cloud", "pool", "contact")}
+    return by_sort["cloud"], by_sort["pool"], {name: number for number, name in by_sort["contact"]}
 
 
 def credentials() -> QuerySet[Credential]:

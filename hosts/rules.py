@@ -111,7 +111,9 @@ def free_text(value: str) -> None:
     if len(text) > FREE_TEXT_LIMIT:
         raise ValidationError(f"This text has {len(text)} letters; the limit is {FREE_TEXT_LIMIT}.", code="long")
     if _FORBIDDEN.search(text):
-        raise ValidationError("This text contains control characters that cannot be seen. Remove them, or type the text by hand.", code="control")
+        raise ValidationError(
+            "This text contains control characters that cannot be seen. Remove them, or type the text by hand.", code="control"
+        )
 
 
 def shown(text: str, limit: int = 200) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from hosts import connections, importing, pinning, queries, reading, removing, scanning, tagging, tasks
 from hosts.forms import HostForm, MoveForm, RepinForm, TagForm
-from hosts.models import Contact, Host, HostKey, Kind
+from hosts.models import Host, HostKey, Kind
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
 from opsportal.web.access import PortalRequest, has_role, operator, viewer
@@ -27,8 +28,11 @@ def hosts(request: PortalRequest) -> HttpResponse:
     wanted = queries.Filter.of(request.GET)
     page = request.GET.get("page", "1")
     found = queries.listing(wanted, int(page) if page.isascii() and page.isdigit() and len(page) < 9 else 1)
-    clouds, pools = queries.places(wanted.cloud)
-    look = {"wanted": wanted, "found": found, "clouds": clouds, "pools": pools, "kinds": Kind.choices, "may_write": has_role(request.user, "operator")}
+    look = {
+        "wanted": wanted, "found": found, "kinds": Kind.choices,
+        "without_contact": wanted.without("contact"), "without_tag": wanted.without("tag"), "without_order": wanted.without("order"),
+        "carried": wanted.pairs, "may_write": has_role(request.user, "operator"),
+    }  # fmt: skip
     if request.htmx and not request.htmx.boosted:
         return render(request, "hosts/_list.html", look)
     return render(request, "hosts/list.html", look)
@@ -40,9 +44,7 @@ def export(request: PortalRequest) -> HttpResponse:
     keys = Prefetch("keys", HostKey.objects.filter(retired_at=None))
     found = queries.hosts(queries.Filter.of(request.GET)).select_related("cloud", "pool", "credential").prefetch_related(keys)
     text = importing.export(found.order_by("sort_name", "id"))
-    return HttpResponse(
-        text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="hosts.csv"'}
-    )
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="hosts.csv"'})
 
 
 @viewer
@@ -69,6 +71,7 @@ def _host_look(request: PortalRequest, host: Host) -> dict[str, object]:
         "operations": queries.operations_on(connections.target_name(host)),
         "repin": RepinForm(),
         "may_write": has_role(request.user, "operator"),
+        "may_pin": has_role(request.user, "operator", "administrator"),
         "may_repin": has_role(request.user, "administrator"),
     }
 
@@ -89,7 +92,9 @@ def host_remove(request: PortalRequest, pk: int) -> HttpResponse:
     """GET asks, POST removes."""
     host = _host(pk)
     if request.method != "POST":
-        return render(request, "hosts/remove.html", {"chosen": [host], "number": 1, "held": removing.held([host]), "back": host.get_absolute_url()})
+        return render(
+            request, "hosts/remove.html", {"chosen": [host], "number": 1, "held": removing.held([host]), "back": host.get_absolute_url()}
+        )
     try:
         removing.remove_hosts([host], user=request.user)
     except Refused as refused:
@@ -108,18 +113,26 @@ def host_read(request: PortalRequest, pk: int) -> HttpResponse:
     return redirect(host)
 
 
-@operator
+def _may_pin(request: PortalRequest) -> None:
+    """Operators pin the first keys, administrators pin others in their place; both look at what the host shows."""
+    if not has_role(request.user, "operator", "administrator"):
+        raise PermissionDenied("This needs the role of operator or administrator.")
+
+
+@viewer
 @require_POST
 def host_scan(request: PortalRequest, pk: int) -> HttpResponse:
+    _may_pin(request)
     host = _host(pk)
     scanning.ask(host)
     tasks.wake_scan(host)
     return redirect(f"{host.get_absolute_url()}#keys")
 
 
-@operator
+@viewer
 @require_POST
 def host_pin(request: PortalRequest, pk: int) -> HttpResponse:
+    _may_pin(request)
     host, form = _host(pk), RepinForm(request.POST)
     try:
         if not form.is_valid():
@@ -170,7 +183,7 @@ def _tag(request: PortalRequest, words: list[str], *, take_off: bool) -> None:
 def hosts_move(request: PortalRequest) -> HttpResponse:
     """Without `really` the page asks where to."""
     chosen = _chosen(request)
-    form = MoveForm(request.POST if request.POST.get("really") else None)
+    form = MoveForm(request.POST if request.POST.get("really") else None, prefix="to")
     if form.is_bound and form.is_valid():
         cloud, pool = form.cleaned_data["cloud"], form.cleaned_data["pool"]
         number = tagging.move(chosen, cloud, pool, user=request.user)
@@ -194,7 +207,9 @@ def hosts_remove(request: PortalRequest) -> HttpResponse:
     """Without `really` the page asks first."""
     chosen = _chosen(request)
     if not request.POST.get("really"):
-        return render(request, "hosts/remove.html", {**_asked(request, chosen), "held": removing.held(list(chosen))[:5], "back": reverse("hosts")})
+        return render(
+            request, "hosts/remove.html", {**_asked(request, chosen), "held": removing.held(list(chosen))[:5], "back": reverse("hosts")}
+        )
     try:
         number = removing.remove_hosts(list(chosen), user=request.user)
     except Refused as refused:
@@ -207,7 +222,7 @@ def hosts_remove(request: PortalRequest) -> HttpResponse:
 def _asked(request: PortalRequest, chosen: QuerySet[Host]) -> dict[str, object]:
     """What a page that asks first shows, and carries on in hidden fields."""
     return {"chosen": list(chosen[:20]), "number": chosen.count(), "all": request.POST.get("all", ""), "ticked": request.POST.getlist("host"),
-            "wanted": queries.Filter.of(request.POST)}  # fmt: skip
+            "carried": queries.Filter.of(request.POST).pairs}  # fmt: skip
 
 
 def _hosts(number: int) -> str:

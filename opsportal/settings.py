@@ -221,8 +221,9 @@ RUNBOOKS = [
     "releases.runbooks.prepare_build_host.PrepareBuildHost",
     "opsportal.operations.runbooks.undo.Undo",
     "opsportal.operations.runbooks.restore.Restore",
+    *env.list("OPSPORTAL_RUNBOOKS", default=[]),
 ]
-"""Every kind of work, in the order of the menu."""
+"""Every kind of work, in the order of the menu; a site adds its own by dotted path."""
 
 TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connections.connect"}
 """Which function opens a target: "local", or "host:3"."""

@@ -173,7 +173,11 @@ def _system(os_release: dict[str, str], redhat: list[str]) -> dict[str, str]:
     """CentOS 5, the base of XenServer 6.2, has no os-release: its one line in redhat-release is taken whole."""
     if os_release:
         version = os_release.get("VERSION_ID", "")
-        return {"os_id": os_release.get("ID", ""), "os_name": os_release.get("PRETTY_NAME", os_release.get("NAME", "")), "os_version": version}
+        return {
+            "os_id": os_release.get("ID", ""),
+            "os_name": os_release.get("PRETTY_NAME", os_release.get("NAME", "")),
+            "os_version": version,
+        }
     line = redhat[0].strip() if redhat else ""
     numbers = [word for word in line.split() if word[:1].isdigit()]
     return {"os_id": "", "os_name": line, "os_version": numbers[0].split("-")[0] if numbers else ""}

@@ -86,7 +86,6 @@ def follow(operation: Operation, step: Step, planned: Planned, attempt: Attempt,
     except journal.Fenced:
         raise LeaseLost from None
     finally:
-        writer.close()
         meter.save()
     step.refresh_from_db()
     _look_around(operation, step, planned, attempt, remote, lease)

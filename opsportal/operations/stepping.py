@@ -79,7 +79,7 @@ def _run(operation: Operation, step: Step, planned: Planned, action: RunCommand,
         attempt = _intend(step, action, lease, remote.boot_id())
         _issue(step, attempt, action, remote, lease)
     while time.monotonic() < until:
-        now = remote.poll(attempt.remote_key, 0, 0)
+        now = remote.poll(attempt.remote_key)
         same_boot = not attempt.boot_id or now.boot_id == attempt.boot_id
         said = Journal.ACKNOWLEDGED if attempt.acknowledged else Journal.INTENT
         verdict = decisions.TABLE[said, now.state.kind.value, same_boot]

@@ -27,10 +27,11 @@ class Transport(Protocol):
     def run(self, command: Command, *, timeout: float, limit: int = OUTPUT_LIMIT) -> Result:
         """Run to its end, or raise `TimedOut` after `timeout` seconds. Output over `limit` bytes is cut and marked."""
 
-    def follow(self, path: str, offset: int, *, seconds: float) -> Iterator[bytes]:
-        """Yield the bytes of a growing file from `offset` as they appear, for about `seconds`, then end.
+    def follow(self, path: str, end: str, offset: int, *, seconds: float, command: Command) -> Iterator[bytes]:
+        """Yield the bytes of the growing file `path` from `offset` as they appear.
 
-        Yields b"" at least each second when nothing came, so that the caller can look around.
+        Ends after about `seconds`, or once the file `end` begins with a digit and all bytes were yielded. Yields b"" at least
+        each second when nothing came, so that the caller can look around. `command` prints the same bytes on the target.
         """
 
     def put(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
