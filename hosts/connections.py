@@ -67,7 +67,5 @@ def draft_target(draft: HostDraft) -> SshTarget:
     return _target(draft.address, draft.port, draft.login, draft.credential, keys, legacy=draft.legacy)
 
 
-def _target(
-    address: str, port: int, user: str, credential: Credential, keys: list[tuple[str, str]], *, legacy: bool
-) -> SshTarget:
+def _target(address: str, port: int, user: str, credential: Credential, keys: list[tuple[str, str]], *, legacy: bool) -> SshTarget:
     raise NotImplementedError

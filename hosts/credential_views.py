@@ -69,7 +69,12 @@ def credential_rotate(request: PortalRequest, pk: int) -> HttpResponse:
 def _seal(credential: Credential, form: SecretForm, request: PortalRequest, action: str) -> bool:
     """False when the pasted key was not accepted; the reason then stands at its field."""
     try:
-        sealing.put(credential, user=request.user, action=action, **{name: form.cleaned_data.get(name, "") for name in ("way", *SECRETS)})
+        sealing.put(
+            credential,
+            user=request.user,
+            action=action,
+            **{name: form.cleaned_data.get(name, "") for name in ("way", "algorithm", *SECRETS)},
+        )
     except Refused as refused:
         form.add_error("private_key", refused.message)
         return False

@@ -172,6 +172,12 @@ class SecretForm(forms.Form):
     WAYS = (("make", "Make a new SSH key here"), ("paste", "Paste a private key"), ("password", "Use a password"))
 
     way = forms.ChoiceField(choices=WAYS, initial="make", widget=forms.RadioSelect, label="Secret")
+    algorithm = forms.ChoiceField(
+        choices=(("ed25519", "Ed25519"), ("rsa", "RSA, for old dom0s (XenServer 6.2 to 7.0)")),
+        initial="ed25519",
+        required=False,
+        label="Algorithm of a new key",
+    )
     private_key = forms.CharField(
         required=False, strip=False, max_length=20_000, label="Private key", help_text="The whole text, OpenSSH or PEM.",
         widget=UnseenTextarea(attrs={"rows": 6, **SECRET_ATTRS}),

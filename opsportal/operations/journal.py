@@ -187,7 +187,7 @@ class Writer:
             return
         last = fresh[-1] if fresh else tail
         self.tail = last if last and last.size < CHUNK else None
-        self.tail_data = b"" if self.tail is None else last.bytes()
+        self.tail_data = self.tail.bytes() if self.tail else b""
         end = kept.rfind(b"\n") + 1
         if end:
             self.open_head, self.open_length = b"", 0

@@ -100,10 +100,13 @@ class Seen:
 
 @dataclass(eq=False)
 class Viewer:
-    """One open page. Its queue is bounded: who lags is told only how long the log is, and fetches what is visible."""
+    """One open page. Its queue is bounded: who lags is told only how long the log is, and fetches what is visible.
+
+    `has` is the length in bytes of the log that it was sent.
+    """
 
     operation_id: int
-    bytes: int = 0
+    has: int = 0
     queue: deque[tuple[int, bytes]] = field(default_factory=deque)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     lagged: bool = False
@@ -119,8 +122,8 @@ class Viewer:
     def take(self) -> bytes:
         """All that waits, without what this viewer already has. `size` is the log's length in bytes, 0 for what is not log."""
         self.ready.clear()
-        fresh = b"".join(data for size, data in self.queue if not size or size > self.bytes)
-        self.bytes = max([self.bytes, *(size for size, _ in self.queue)])
+        fresh = b"".join(data for size, data in self.queue if not size or size > self.has)
+        self.has = max([self.has, *(size for size, _ in self.queue)])
         self.queue.clear()
         return fresh
 
@@ -141,7 +144,7 @@ class Hub:
 
     def greet(self, viewer: Viewer, summary: dict[str, Any], log: dict[str, Any]) -> None:
         """The viewer gets this snapshot by itself; what was published meanwhile and is part of it is not sent again."""
-        viewer.bytes = log["bytes"]
+        viewer.has = log["bytes"]
         if viewer.operation_id not in self.seen:
             steps = {step["index"]: step["state"] for step in summary["steps"]}
             self.seen[viewer.operation_id] = Seen(log["bytes"], log["next"], log["total"], summary["state"], steps)
@@ -170,7 +173,7 @@ class Hub:
     async def _listen(self) -> None:
         """Forward what is published. Redis may come and go."""
         while settings.REDIS_URL:
-            client = redis.asyncio.Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 0), health_check_interval=10)  # type: ignore[arg-type]
+            client = redis.asyncio.Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 0), health_check_interval=10)
             try:
                 async with client.pubsub(ignore_subscribe_messages=True) as subscription:
                     await subscription.psubscribe(f"{PREFIX}*")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from django.contrib.auth.models import User
 
 from opsportal.operations import journal
@@ -9,8 +11,8 @@ from opsportal.operations.models import Operation, Step
 from opsportal.operations.states import OperationState
 
 
-def described(user: User, token: str = "token", state: str = OperationState.RUNNING) -> Operation:
-    return Operation.objects.create(runbook="none", title="Build 4.8.0.16", requester=user, token=token, state=state)
+def described(user: User, token: str | None = None, state: str = OperationState.RUNNING) -> Operation:
+    return Operation.objects.create(runbook="none", title="Build 4.8.0.16", requester=user, token=token or secrets.token_hex(8), state=state)
 
 
 def logged(step: Step, *pieces: bytes) -> journal.Writer:

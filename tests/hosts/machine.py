@@ -1,0 +1,107 @@
+"""A throw-away OpenSSH server on loopback that tests may break."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+USER = getpass.getuser()
+LEGACY = (
+    "HostKeyAlgorithms ssh-rsa",
+    "KexAlgorithms diffie-hellman-group14-sha1",
+    "PubkeyAcceptedAlgorithms ssh-rsa",
+    "Ciphers aes128-ctr",
+    "MACs hmac-sha1",
+)
+"""What the sshd of XenServer 6.5 speaks, as far as today's OpenSSH still can."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Machine:
+    """`folder` holds keys, authorized_keys and the log; `options` are lines of sshd_config."""
+
+    folder: Path
+    options: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("ed25519",)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Machine:
+        self.folder.mkdir(exist_ok=True)
+        for kind in self.kinds:
+            if not self.key(kind).exists():
+                subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(self.key(kind))], check=True)
+        self.authorized.touch()
+        config = self.folder / "sshd_config"
+        lines = [
+            "ListenAddress 127.0.0.1",
+            "ListenAddress 127.0.0.2",
+            f"Port {self.port}",
+            *(f"HostKey {self.key(kind)}" for kind in self.kinds),
+            f"AuthorizedKeysFile {self.authorized}",
+            f"PidFile {self.folder / 'pid'}",
+            "StrictModes no",
+            "UsePAM no",
+            "PermitRootLogin yes",
+            "PasswordAuthentication yes",
+            "LogLevel DEBUG1",
+            "MaxStartups 100:100:100",
+            *self.options,
+        ]
+        config.write_text("\n".join(lines) + "\n")
+        self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config), "-E", str(self.folder / "log")])
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
+        """Until it listens, or has died."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and self.process is not None and self.process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"sshd did not start: {self.log()[-2000:]}")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def install_again(self) -> None:
+        """The same address, other host keys: as after a new installation."""
+        self.stop()
+        for kind in self.kinds:
+            self.key(kind).unlink()
+            self.key(kind).with_suffix(".pub").unlink()
+        self.start()
+
+    def key(self, kind: str) -> Path:
+        return self.folder / f"host_{kind}"
+
+    @property
+    def authorized(self) -> Path:
+        return self.folder / "authorized_keys"
+
+    def public(self, kind: str = "ed25519") -> str:
+        return self.key(kind).with_suffix(".pub").read_text()
+
+    def fingerprint(self, kind: str = "ed25519") -> str:
+        """As the host's own console prints it."""
+        done = subprocess.run(["ssh-keygen", "-lf", str(self.key(kind))], check=True, capture_output=True, text=True)
+        return done.stdout.split()[1]
+
+    def log(self) -> str:
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""

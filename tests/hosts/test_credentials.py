@@ -1,0 +1,155 @@
+"""Credentials: made, pasted, replaced, and never seen again."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from hosts import tasks
+from hosts.models import Contact, Credential, Host, HostKey
+from opsportal.operations.models import AuditEntry
+from tests.hosts.machine import Machine
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct-horse-battery-staple"
+
+
+def everything_stored() -> str:
+    """Every text in the database."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608 - names from the database itself
+            found.append(repr(cursor.fetchall()))
+    return "\n".join(found)
+
+
+def new_key(folder: Path, kind: str = "ed25519", passphrase: str = "") -> str:
+    path = folder / f"pasted-{kind}-{bool(passphrase)}"
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path)], check=True)
+    return path.read_text()
+
+
+def test_a_key_made_here_shows_its_public_half_only(administrator: Client, key: Credential) -> None:
+    page = administrator.get(key.get_absolute_url()).content.decode()
+    assert key.public in page and key.fingerprint in page
+    assert key.public.startswith("ssh-ed25519 ")
+    assert key.secret not in page
+    assert "PRIVATE KEY" not in page and "PRIVATE KEY" not in everything_stored()
+    assert AuditEntry.objects.get(action="credential.add").subject == "portal key"
+
+
+@pytest.mark.parametrize(("kind", "passphrase"), [("ed25519", ""), ("rsa", ""), ("ed25519", "a pass phrase")])
+def test_a_pasted_key(kind: str, passphrase: str, keys: Path, administrator: Client, tmp_path: Path) -> None:
+    text = new_key(tmp_path, kind, passphrase)
+    new = {"name": "pasted", "username": "root", "way": "paste", "private_key": text.replace("\n", "\r\n"), "passphrase": passphrase}
+    assert administrator.post(reverse("credential_new"), new).status_code == 302
+    made = Credential.objects.get()
+    public = (tmp_path / f"pasted-{kind}-{bool(passphrase)}.pub").read_text().split()
+    assert made.public.split()[:2] == public[:2]
+    assert text.splitlines()[2] not in everything_stored()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 x",
+        "x" * 30_000,
+    ],
+)
+def test_what_is_no_private_key_is_refused_and_not_shown_again(text: str, keys: Path, administrator: Client) -> None:
+    answer = administrator.post(reverse("credential_new"), {"name": "p", "username": "root", "way": "paste", "private_key": text})
+    assert answer.status_code == 422
+    assert answer.context["secret"].errors["private_key"]
+    assert not text.strip() or text.strip() not in answer.content.decode()
+    assert not Credential.objects.exists()
+
+
+def test_a_wrong_passphrase_is_said(keys: Path, administrator: Client, tmp_path: Path) -> None:
+    new = {
+        "name": "p",
+        "username": "root",
+        "way": "paste",
+        "private_key": new_key(tmp_path, passphrase="right one"),
+        "passphrase": "wrong one",
+    }
+    answer = administrator.post(reverse("credential_new"), new)
+    assert answer.status_code == 422
+    assert "wrong one" not in answer.content.decode()
+
+
+def test_a_password_is_in_no_page_no_row_and_no_log(keys: Path, administrator: Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    new = {"name": "p", "username": "root", "way": "password", "password": PASSWORD}
+    answer = administrator.post(reverse("credential_new"), new, follow=True)
+    assert answer.redirect_chain
+    made = Credential.objects.get()
+    assert (made.kind, made.public) == ("password", "")
+    for name in ("credential", "credential_edit", "credential_rotate"):
+        assert PASSWORD not in administrator.get(reverse(name, args=[made.pk])).content.decode()
+    assert PASSWORD not in answer.content.decode() + everything_stored() + caplog.text
+    refused = administrator.post(reverse("credential_new"), {**new, "name": "-"})
+    assert refused.status_code == 422 and PASSWORD not in refused.content.decode()
+
+
+def test_two_equal_passwords_do_not_look_equal_in_the_database(keys: Path, administrator: Client) -> None:
+    for name in ("one", "two"):
+        administrator.post(reverse("credential_new"), {"name": name, "username": "root", "way": "password", "password": PASSWORD})
+    one, two = Credential.objects.all()
+    assert one.secret != two.secret
+
+
+def test_a_new_secret_counts_for_all_hosts_at_once(administrator: Client, key: Credential, machine: Machine) -> None:
+    machine.authorized.write_text(key.public + "\n")
+    for number in (1, 2):
+        host = Host.objects.create(name=f"h{number}", address=f"127.0.0.{number}", port=machine.port, credential=key)
+        kind, blob = machine.public().split()[:2]
+        HostKey.objects.create(host=host, kind=kind, base64=blob, fingerprint=machine.fingerprint(), pinned_by_id=key.rotated_by_id)
+    tasks.read_due()
+    assert set(Host.objects.values_list("contact", flat=True)) == {Contact.OK}
+    administrator.post(reverse("credential_rotate", args=[key.pk]), {"way": "make"})
+    Host.objects.update(next_read_at=key.created_at)
+    tasks.read_due()
+    assert set(Host.objects.values_list("contact", flat=True)) == {Contact.REFUSED}
+    key.refresh_from_db()
+    machine.authorized.write_text(key.public + "\n")
+    Host.objects.update(next_read_at=key.created_at)
+    tasks.read_due()
+    assert set(Host.objects.values_list("contact", flat=True)) == {Contact.OK}
+    assert AuditEntry.objects.filter(action="credential.rotate").count() == 1
+
+
+def test_a_used_credential_is_not_removed(administrator: Client, credential: Credential) -> None:
+    host = Host.objects.create(name="xen1", address="10.0.0.1", credential=credential)
+    page = administrator.post(reverse("credential_remove", args=[credential.pk]), follow=True).content.decode()
+    assert "opens 1 host" in page
+    assert Credential.objects.exists()
+    host.delete()
+    administrator.post(reverse("credential_remove", args=[credential.pk]))
+    assert not Credential.objects.exists()
+
+
+def test_a_credential_of_a_lost_key_file_says_so(administrator: Client, key: Credential, keys: Path, machine: Machine) -> None:
+    host = Host.objects.create(name="h", address="127.0.0.1", port=machine.port, credential=key)
+    kind, blob = machine.public().split()[:2]
+    HostKey.objects.create(host=host, kind=kind, base64=blob, fingerprint=machine.fingerprint(), pinned_by_id=key.rotated_by_id)
+    Credential.objects.update(secret=key.secret[:-8] + "AAAAAAA=")
+    tasks.read_due()
+    host.refresh_from_db()
+    assert host.contact == Contact.REFUSED
+    assert "cannot be decrypted" in host.contact_message
+
+
+def test_nobody_else_sees_credentials(logged_in: Callable[..., Client], credential: Credential) -> None:
+    page = logged_in("operator").get(reverse("host_new")).content.decode()
+    assert "root key" in page and credential.secret not in page
+    assert logged_in("operator").get(credential.get_absolute_url()).status_code == 403
