@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,10 +46,11 @@ class Stack:
             **environment,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ports: dict[str, int] = {}
 
     def start(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=self.env, check=True)
+        subprocess.run([sys.executable, "manage.py", "migrate", "--run-syncdb", "-v0"], cwd=ROOT, env=self.env, check=True)
         self.start_redis()
         self.start_worker()
         self.start_beat()
@@ -64,6 +67,18 @@ class Stack:
     def start_beat(self) -> None:
         self._spawn("beat", [*CELERY, "beat", "-s", str(self.state / "beat"), "--pidfile=", "-l", "WARNING"])
 
+    def start_web(self, name: str = "web") -> None:
+        """The pages, on a free port of loopback; started again it has the same port."""
+        manage = [sys.executable, "manage.py", "collectstatic", "-v0", "--noinput"]
+        subprocess.run(manage, cwd=ROOT, env=self.env, check=True)
+        port = self.ports.setdefault(name, free_port())
+        options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--no-access-log"]
+        self._spawn(name, [sys.executable, "-m", "uvicorn", "opsportal.asgi:application", *options, "--timeout-graceful-shutdown", "2"])
+        wait_for(lambda: _answers(port), f"an answer of {name} (see {self.state / name}.log)", 60)
+
+    def url(self, name: str = "web") -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
     def _spawn(self, name: str, argv: list[str]) -> None:
         with (self.state / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -79,7 +94,27 @@ class Stack:
     def stop(self) -> None:
         for name in list(self.processes):
             self.kill(name)
-        subprocess.run(["pkill", "-KILL", "-f", str(self.state)], check=False)
+        for runner in self.state.glob("control/*/*/runner"):
+            _end_session(runner)
+
+
+def _end_session(runner: Path) -> None:
+    """Commands outlive the portal by design; each runs in a session whose leader is written beside it."""
+    with contextlib.suppress(ValueError, OSError):
+        leader = int(runner.read_text())
+        if str(runner.parent).encode() in Path(f"/proc/{leader}/cmdline").read_bytes():
+            os.killpg(leader, signal.SIGKILL)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 CELERY = [sys.executable, "-m", "celery", "-A", "opsportal"]

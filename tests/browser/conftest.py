@@ -1,0 +1,182 @@
+"""A whole portal for tests in a browser: web, worker, beat and Redis as processes, and people who are logged in.
+
+`live` is the portal: `.url`, `.stack`, `.person(name, *roles)`, `.log_in(page, user)`. In a test that uses it this process's Django has
+the portal's database, keys and broker, so that a test makes what it needs with the same functions as the portal.
+`page_as(*roles)` is a page of a person of its own. Every such page fails its test on a script error or a violation of the CSP.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from pytest_django.fixtures import Settings
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.chaos.stack import Stack
+
+# Playwright's own event loop runs in this thread while a test asks the database.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PASSWORD = "correct horse battery"
+PageAs = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without Chromium these tests are skipped by name; in CI they fail, each of them."""
+    if Path(CHROMIUM).exists() or os.environ.get("CI") == "true":
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=f"NO BROWSER: {CHROMIUM} is missing, so {item.name} proved nothing. Install chromium."))
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    if not Path(CHROMIUM).exists():
+        pytest.fail(f"{CHROMIUM} is missing: install chromium.")
+    return {"executable_path": CHROMIUM, "args": [*FLAGS, *QUIET]}
+
+
+@pytest.fixture(scope="session")
+def portal_environment() -> dict[str, str]:
+    """Settings of the portal's processes; PORTAL_TEST_ENVIRONMENT (JSON) adds to them by hand."""
+    return {"OPSPORTAL_RUNBOOKS": "tests.operations.books.Ledger", **json.loads(os.environ.get("PORTAL_TEST_ENVIRONMENT", "{}"))}
+
+
+@pytest.fixture(scope="session")
+def portal_stack(portal_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The processes, started once."""
+    stack = Stack(tmp_path_factory.mktemp("portal") / "state", **portal_environment)
+    try:
+        stack.start()
+        stack.start_web()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@dataclass
+class Live:
+    """The running portal, from a test's side."""
+
+    stack: Stack
+
+    @property
+    def url(self) -> str:
+        return self.stack.url()
+
+    def person(self, name: str = "", *roles: str, password: str = "") -> Any:
+        """A user in the groups of these roles; a password is only needed by who types one (`PASSWORD` will do)."""
+        from django.contrib.auth.models import Group, User
+
+        user = User.objects.create_user(name or f"person-{secrets.token_hex(4)}", password=password or None)
+        user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+        return user
+
+    def log_in(self, context: BrowserContext | Page, user: Any) -> str:
+        """A session as after the login form; returns its key."""
+        from django.conf import settings
+        from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+        from django.contrib.sessions.backends.db import SessionStore
+
+        session = SessionStore()
+        session[SESSION_KEY] = str(user.pk)
+        session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+        session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        session.create()
+        key = str(session.session_key)
+        cookies = context.context if isinstance(context, Page) else context
+        cookies.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": key, "url": self.url}])
+        return key
+
+
+@pytest.fixture
+def live(portal_stack: Stack, settings: Settings, django_db_blocker: DjangoDbBlocker) -> Iterator[Live]:
+    with joined(portal_stack, settings, django_db_blocker):
+        yield Live(portal_stack)
+
+
+class joined:  # noqa: N801 - reads as what it does in a `with`
+    """This process's Django uses the stack's database, keys and broker, and its own again afterwards."""
+
+    def __init__(self, stack: Stack, settings: Settings, blocker: DjangoDbBlocker) -> None:
+        self.stack, self.settings, self.blocker = stack, settings, blocker
+
+    def __enter__(self) -> None:
+        from django.db import connections
+
+        from opsportal.celery import app
+        from opsportal.operations import registry
+
+        self.settings.STATE_DIR = self.stack.state
+        self.settings.SECRET_KEY = self.stack.env["SECRET_KEY"]
+        self.settings.KEY_FILE = self.stack.state / "keys"
+        self.settings.REDIS_URL = self.stack.env["REDIS_URL"]
+        extra = [name for name in self.stack.env.get("OPSPORTAL_RUNBOOKS", "").split(",") if name]
+        self.settings.RUNBOOKS = [*self.settings.RUNBOOKS, *extra]
+        registry.runbooks.cache_clear()
+        self.broker = app.conf.broker_url
+        app.conf.broker_url = f"redis+socket://{self.stack.state}/redis.sock"
+        app.pool.force_close_all()
+        app.close()
+        self.unblocked = self.blocker.unblock()
+        self.unblocked.__enter__()
+        self.before = connections["default"]
+        ours = deepcopy(self.before.settings_dict) | {"NAME": str(self.stack.state / "portal.sqlite3")}
+        connections["default"] = type(self.before)(ours, "default")
+
+    def __exit__(self, *_: object) -> None:
+        from django.db import connections
+
+        from opsportal.celery import app
+        from opsportal.operations import registry
+
+        connections["default"].close()
+        connections["default"] = self.before
+        self.unblocked.__exit__(None, None, None)
+        app.conf.broker_url = self.broker
+        app.pool.force_close_all()
+        app.close()
+        registry.runbooks.cache_clear()
+
+
+VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  console.error(`CSP VIOLATION ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+});
+"""
+
+
+@pytest.fixture
+def page_as(live: Live, new_context: Callable[..., BrowserContext]) -> Iterator[PageAs]:
+    """`page_as("operator", viewport={"width": 390, "height": 844}, color_scheme="dark")`: a page of a new person with these roles."""
+    wrong: list[str] = []
+
+    def said(message: ConsoleMessage) -> None:
+        if "CSP VIOLATION" in message.text or "Content Security Policy" in message.text:
+            wrong.append(message.text)
+
+    def opened(*roles: str, user: Any = None, **options: Any) -> Page:
+        context = new_context(base_url=live.url, **options)
+        context.add_init_script(VIOLATIONS)
+        live.log_in(context, user or live.person("", *(roles or ("viewer",))))
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
+        page.on("console", said)
+        return page
+
+    yield opened
+    assert not wrong, wrong
