@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "opsportal.web.middleware.session_ended",
     "opsportal.web.middleware.no_store",
     "axes.middleware.AxesMiddleware",
 ]
@@ -98,6 +99,26 @@ TEMPLATES = [
     }
 ]
 FORM_RENDERER = "opsportal.web.forms.PortalFormRenderer"
+
+NAVIGATION = [
+    ("Home", "home", "house", "viewer"),
+    ("Clouds", "clouds", "cloud", "viewer"),
+    ("Hosts", "hosts", "server", "viewer"),
+    ("Sources", "sources", "git-branch", "viewer"),
+    ("Builds", "builds", "package", "viewer"),
+    ("Schedules", "schedules", "calendar-clock", "viewer"),
+    ("Networks", "networks", "network", "viewer"),
+    ("Runbooks", "runbooks", "book-open", "viewer"),
+    ("Operations", "operations", "list-checks", "viewer"),
+    ("Approvals", "approvals", "stamp", "viewer"),
+    ("Restorations", "restorations", "undo-2", "viewer"),
+    ("Rulebook", "rulebook", "scale", "viewer"),
+    ("Lab", "lab", "flask-conical", "viewer"),
+    ("Credentials", "credentials", "key-round", "administrator"),
+    ("People", "people", "users", "administrator"),
+    ("Audit", "audit", "scroll-text", "administrator"),
+]
+"""The menu: label, name of the address, lucide icon, role that sees it. An entry whose address does not exist is left out."""
 
 
 def _database() -> dict[str, object]:

@@ -1,0 +1,56 @@
+"""People, for every room's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+PASSWORD = "a-password-for-tests"
+
+
+@pytest.fixture
+def person(db: None) -> Callable[..., User]:
+    """Makes somebody with roles."""
+
+    def make(name: str, *roles: str) -> User:
+        user = User.objects.create_user(name, password=PASSWORD)
+        user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+        return user
+
+    return make
+
+
+@pytest.fixture
+def logged_in(person: Callable[..., User]) -> Callable[..., Client]:
+    """A browser of somebody with roles. Somebody who signed in a moment ago, so the password is fresh."""
+
+    def make(*roles: str) -> Client:
+        name = "-".join(roles) or "nobody"
+        client = Client()
+        client.force_login(User.objects.filter(username=name).first() or person(name, *roles))
+        return client
+
+    return make
+
+
+@pytest.fixture
+def viewer(logged_in: Callable[..., Client]) -> Client:
+    return logged_in("viewer")
+
+
+@pytest.fixture
+def operator(logged_in: Callable[..., Client]) -> Client:
+    return logged_in("operator")
+
+
+@pytest.fixture
+def approver(logged_in: Callable[..., Client]) -> Client:
+    return logged_in("approver")
+
+
+@pytest.fixture
+def administrator(logged_in: Callable[..., Client]) -> Client:
+    return logged_in("administrator")
