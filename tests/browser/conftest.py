@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,52 +109,45 @@ def live(portal_stack: Stack, settings: Settings, django_db_blocker: DjangoDbBlo
         yield Live(portal_stack)
 
 
-class joined:  # noqa: N801 - reads as what it does in a `with`
+@contextmanager
+def joined(stack: Stack, settings: Settings, blocker: DjangoDbBlocker) -> Iterator[None]:
     """This process's Django uses the stack's database, keys and broker, and its own again afterwards."""
+    from django.db import connections
 
-    def __init__(self, stack: Stack, settings: Settings, blocker: DjangoDbBlocker) -> None:
-        self.stack, self.settings, self.blocker = stack, settings, blocker
+    from opsportal.operations import registry
 
-    def __enter__(self) -> None:
-        from django.db import connections
+    settings.STATE_DIR, settings.KEY_FILE = stack.state, stack.state / "keys"
+    settings.SECRET_KEY, settings.REDIS_URL = stack.env["SECRET_KEY"], stack.env["REDIS_URL"]
+    settings.RUNBOOKS = [*settings.RUNBOOKS, *filter(None, stack.env.get("OPSPORTAL_RUNBOOKS", "").split(","))]
+    registry.runbooks.cache_clear()
+    before = connections["default"]
+    ours = deepcopy(before.settings_dict) | {"NAME": str(stack.state / "portal.sqlite3")}
+    with blocker.unblock(), sending_to(f"redis+socket://{stack.state}/redis.sock"):
+        connections["default"] = type(before)(ours, "default")
+        try:
+            yield
+        finally:
+            connections["default"].close()
+            connections["default"] = before
+            registry.runbooks.cache_clear()
 
-        from opsportal.celery import app
-        from opsportal.operations import registry
 
-        self.settings.STATE_DIR = self.stack.state
-        self.settings.SECRET_KEY = self.stack.env["SECRET_KEY"]
-        self.settings.KEY_FILE = self.stack.state / "keys"
-        self.settings.REDIS_URL = self.stack.env["REDIS_URL"]
-        extra = [name for name in self.stack.env.get("OPSPORTAL_RUNBOOKS", "").split(",") if name]
-        self.settings.RUNBOOKS = [*self.settings.RUNBOOKS, *extra]
-        registry.runbooks.cache_clear()
-        self.broker = app.conf.broker_url
-        app.conf.broker_url = f"redis+socket://{self.stack.state}/redis.sock"
-        app.pool.force_close_all()
+@contextmanager
+def sending_to(broker: str) -> Iterator[None]:
+    """Tasks of this process go to another broker."""
+    from opsportal.celery import app
+
+    before = app.conf.broker_url
+    app.conf.broker_url = broker
+    app.close()
+    try:
+        yield
+    finally:
+        app.conf.broker_url = before
         app.close()
-        self.unblocked = self.blocker.unblock()
-        self.unblocked.__enter__()
-        self.before = connections["default"]
-        ours = deepcopy(self.before.settings_dict) | {"NAME": str(self.stack.state / "portal.sqlite3")}
-        connections["default"] = type(self.before)(ours, "default")
-
-    def __exit__(self, *_: object) -> None:
-        from django.db import connections
-
-        from opsportal.celery import app
-        from opsportal.operations import registry
-
-        connections["default"].close()
-        connections["default"] = self.before
-        self.unblocked.__exit__(None, None, None)
-        app.conf.broker_url = self.broker
-        app.pool.force_close_all()
-        app.close()
-        registry.runbooks.cache_clear()
 
 
 VIOLATIONS = """
-window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP VIOLATION ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
 });

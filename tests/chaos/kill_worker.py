@@ -23,7 +23,7 @@ STEPS = ["ok", "slow", "loud:20000", "ok"]
 def main(count: int, seed: int | None = None) -> int:
     """The number of runs that broke a promise."""
     seed = seed if seed is not None else secrets.randbelow(10**6)
-    chance = random.Random(seed)  # noqa: S311 - moments of a test, not a secret
+    chance = random.Random(seed)
     print(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
         state = Path(folder) / "state"
