@@ -36,6 +36,7 @@ def submit(operation: Operation, *, user: User, reason: str = "", overrides: boo
             raise Refused("The draft changed while you submitted it. Look at the plan again.")
         operation.refresh_from_db()
         audit.record(user, "submit", operation, detail={"digest": operation.digest, "reason": reason}, alarming=break_glass)
+        operation.book.submitted(operation.pk)
         if not needed:
             dispatch.wake(operation)
     stream.publish(operation.pk, "operation", {"state": state.value})

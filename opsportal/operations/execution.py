@@ -14,7 +14,7 @@ from opsportal.operations import approval, audit, dispatch, leases, moves, plann
 from opsportal.operations.facts import FactError
 from opsportal.operations.guards import Level
 from opsportal.operations.leases import Lease
-from opsportal.operations.models import Approval, FactReading, Lock, Operation, Restoration, Step
+from opsportal.operations.models import Approval, Lock, Operation, Restoration, Step
 from opsportal.operations.plan import Plan
 from opsportal.operations.states import OperationState as S
 from opsportal.operations.states import StepState
@@ -52,11 +52,8 @@ def _begin(operation: Operation, lease: Lease) -> bool:
         return _end(operation, lease, S.FAILED, f"{sentence} Nothing has run.", old=S.QUEUED)
     if sentence := _occupied(operation):
         return _postpone(operation, lease, sentence, 2)
-    outcome = planning.plan(operation, readings := {})
-    FactReading.objects.bulk_create(
-        FactReading(operation=operation, key=key, value=one.value, error=one.error, revision=operation.revision)
-        for key, one in readings.items()
-    )
+    outcome = planning.plan(operation, readings := planning.pinned(operation))
+    planning.keep_readings(operation, {key: one for key, one in readings.items() if not one.pinned})
     if outcome.plan is None:
         return _unreadable(operation, lease, outcome.error)
     if sentence := _differs(operation, outcome):

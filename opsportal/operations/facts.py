@@ -38,10 +38,13 @@ class Fact(ABC, Generic[T]):
 
     `T` must be something pydantic can write as JSON and read back: a dataclass, tuple, str, int, bool or None of these.
     A `volatile` fact (free disk space, load) informs guards and people but is left out of the digest.
+    A `pinned` fact answers what a moving name stood for when the plan was made (a branch's commit, a pull request's
+    patches): the run, a retry and a repetition use that answer instead of asking again. "Read again" asks anew.
     """
 
     target: str
     volatile: ClassVar[bool] = False
+    pinned: ClassVar[bool] = False
     timeout: ClassVar[float] = 30
 
     @abstractmethod
@@ -75,6 +78,7 @@ class Reading:
 
     value: Any = None
     error: str = ""
+    pinned: bool = False
 
 
 class Missing(Exception):  # noqa: N818 - a signal between planner and engine, not an error

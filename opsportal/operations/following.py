@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from django.utils.module_loading import import_string
 
-from opsportal.operations import crash, journal, stream
+from opsportal.operations import crash, journal, news, stream
 from opsportal.operations.leases import Lease, LeaseLost
 from opsportal.operations.models import Attempt, Operation, Step
 from opsportal.operations.steps import RunCommand
@@ -59,7 +59,7 @@ class Meter:
         if self.reader is None:
             return
         state = self.reader.state()
-        shown = {name: state[name] for name in ("label", "done", "total", "detail", "error") if name in state}
+        shown = {name: state[name] for name in news.SHOWN if name in state}
         self.step.progress = {**shown, "fed": self.fed, "reader": state}
         Step.objects.filter(pk=self.step.pk).update(progress=self.step.progress)
         self.saved = time.monotonic()

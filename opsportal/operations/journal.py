@@ -417,6 +417,21 @@ def raw(operation: Operation, step: Step | None = None) -> Iterator[bytes]:
         yield chunk.bytes()
 
 
+def raw_line(operation: Operation, number: int) -> Iterator[bytes]:
+    """The bytes of one line without its line end, however long it is; nothing when there is no such line."""
+    chunk = _rows(operation).filter(last_line__gte=number).first()
+    if chunk is None or chunk.first_line > number:
+        return
+    for piece in LogChunk.objects.filter(step=chunk.step_id, offset__gte=chunk.offset).order_by("offset").iterator(READ_AT_ONCE):
+        data = piece.bytes()
+        if piece.first_line < number:
+            data = data.split(b"\n", number - piece.first_line)[-1]
+        text, end, _ = data.partition(b"\n")
+        yield text
+        if end:
+            return
+
+
 def stored(operation: Operation) -> int:
     """How many of the counted bytes are kept: less than `log_bytes` when the limit was reached."""
     last = LogChunk.objects.filter(step=OuterRef("pk")).order_by("-offset").annotate(end=F("offset") + F("size")).values("end")[:1]

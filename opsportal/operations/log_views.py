@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -34,49 +35,56 @@ def _number(request: HttpRequest, name: str, default: int) -> int:
 @require_GET
 @viewer
 def lines(request: PortalRequest, pk: int) -> JsonResponse:
-    """`?first=&count=` (count at most 1,000): the lines, and how many there are. Without lines asked for: the summary."""
-    operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
-    count = min(_number(request, "count", 200), MAX_LINES)
-    if count == 0:
-        return JsonResponse(news.summary(operation))
+    """`?first=&count=` (count at most 1,000): these lines; `open` says that the last one may still grow.
+
+    `?after=`: what a stream would begin with, for a browser that cannot have one.
+    """
+    if "after" in request.GET:
+        operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
+        return JsonResponse({"operation": news.summary(operation), "log": news.log(operation, _number(request, "after", 0))})
+    operation = get_object_or_404(Operation.objects.only("log_lines"), pk=pk)
     first = _number(request, "first", 0)
-    found = journal.lines(operation, first, count)
-    return JsonResponse({"first": first, "lines": [line.json() for line in found], "total": operation.log_lines})
+    found = journal.lines(operation, first, min(_number(request, "count", 200), MAX_LINES))
+    is_open = bool(found) and not found[-1].ended and found[-1].number >= operation.log_lines - 1
+    return JsonResponse({"first": first, "lines": [line.json() for line in found], "total": operation.log_lines, "open": is_open})
 
 
 @require_GET
 @viewer
 def search(request: PortalRequest, pk: int) -> JsonResponse:
-    """`?q=&case=1&cursor=`: numbers of matching lines; with a cursor in the answer there is more to scan."""
+    """`?q=&case=1&after=&cursor=`: numbers of matching lines behind `after`; with a cursor in the answer there is more to scan."""
     operation = get_object_or_404(Operation.objects.only("pk"), pk=pk)
     needle, cursor = request.GET.get("q", ""), request.GET.get("cursor", "")
     if len(needle) > MAX_NEEDLE:
         return JsonResponse({"error": f"A text to search for has at most {MAX_NEEDLE} characters."}, status=400)
     if cursor and not journal.valid_cursor(cursor):
         return JsonResponse({"error": "This search cannot go on. Search again."}, status=400)
-    found = journal.search(operation, needle, cursor=cursor, ignore_case=request.GET.get("case") != "1")
+    after = _number(request, "after", -1)
+    found = journal.search(operation, needle, after=after, cursor=cursor, ignore_case=request.GET.get("case") != "1")
     return JsonResponse({"lines": found.lines, "cursor": found.cursor})
 
 
 @require_GET
 @viewer
 def raw(request: PortalRequest, pk: int) -> StreamingHttpResponse:
-    """The bytes as printed, `?step=` for those of one step; always a download, never shown by the browser."""
+    """The bytes as printed, `?step=` for those of one step, `?line=` for one line; always a download, never shown by the browser."""
     operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
-    number = _number(request, "step", -1)
-    step = get_object_or_404(operation.steps, index=number) if number >= 0 else None
-    name = f"operation-{pk}-step-{number + 1}.log" if step else f"operation-{pk}.log"
-
-    def pieces() -> Iterator[bytes]:
-        yield from journal.raw(operation, step)
-        if not step and (marker := journal.marker(operation)):
-            yield f"\n[{marker}]\n".encode()
-
-    response = StreamingHttpResponse(pieces(), content_type="text/plain; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    pieces, part = _pieces(request, operation)
+    response = StreamingHttpResponse(pieces, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="operation-{pk}{part}.log"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
+
+
+def _pieces(request: HttpRequest, operation: Operation) -> tuple[Iterator[bytes], str]:
+    """The bytes asked for, and what a file of them is called."""
+    if (line := _number(request, "line", -1)) >= 0:
+        return journal.raw_line(operation, line), f"-line-{line + 1}"
+    if (index := _number(request, "step", -1)) >= 0:
+        return journal.raw(operation, get_object_or_404(operation.steps, index=index)), f"-step-{index + 1}"
+    marker = journal.marker(operation)
+    return chain(journal.raw(operation), [f"\n[{marker}]\n".encode()] if marker else []), ""
 
 
 @require_GET
@@ -162,4 +170,4 @@ async def _guarded(request: HttpRequest, viewer: stream.Viewer) -> AsyncIterator
                 return
         if data or now - sent > stream.KEEP_ALIVE:
             sent = now
-            yield data or b": still here\n\n"
+            yield data or stream.frame("alive", {})

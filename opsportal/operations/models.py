@@ -36,6 +36,7 @@ class Operation(models.Model):
 
     params = models.JSONField(default=dict)
     pages_done = models.JSONField(default=list)
+    typed = models.JSONField(default=dict, help_text="What was typed on pages that are not valid yet: page, field, texts.")
     plan = models.TextField(blank=True)
     digest = models.CharField(max_length=64, blank=True)
     findings = models.JSONField(default=list)
@@ -87,6 +88,8 @@ class Operation(models.Model):
             models.Index(fields=["runbook", "-id"], name="operation_runbook"),
             models.Index(fields=["requester", "-id"], name="operation_requester"),
             models.Index(fields=["state", "-id"], name="operation_state"),
+            # Lists between two days.
+            models.Index(fields=["created_at"], name="operation_created"),
         ]
 
     def __str__(self) -> str:
@@ -184,7 +187,8 @@ class FactReading(models.Model):
     key = models.TextField()
     value = models.JSONField(null=True)
     error = models.TextField(blank=True)
-    revision = models.PositiveIntegerField()
+    revision = models.PositiveIntegerField(help_text="Of the draft that it was read for; 0 when it no longer counts.")
+    pinned = models.BooleanField(default=False, help_text="The run uses this answer instead of asking again.")
     read_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -193,6 +197,18 @@ class FactReading(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class StoredFile(models.Model):
+    """A small file that plans name by its content: in the database, so that every worker on every machine has it."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    size = models.PositiveBigIntegerField()
+    data = models.BinaryField()
+    stored_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.sha256
 
 
 class Approval(models.Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from opsportal.operations import journal
@@ -10,16 +11,21 @@ from opsportal.operations.models import Operation, Step
 from opsportal.operations.states import FINAL
 from opsportal.operations.stream import Seen
 
+SHOWN = ("label", "done", "total", "detail", "error")
+"""What a step's progress tells to people; the rest is the reader's own."""
+
 News = tuple[int, str, dict[str, Any]]
 """Operation id, kind and payload, as `stream.publish` takes them."""
 
 
 def summary(operation: Operation) -> dict[str, Any]:
     """State, size of the log and steps, as the page's script wants them. Times are seconds since 1970."""
-    steps = operation.steps.order_by("index").values("index", "title", "state", "first_line", "started_at", "ended_at")
+    steps = operation.steps.order_by("index").values("index", "title", "state", "first_line", "started_at", "ended_at", "progress")
     return {
         "state": operation.state,
         "final": operation.final,
+        "started": _seconds(operation.started_at),
+        "ended": _seconds(operation.ended_at),
         "total": operation.log_lines,
         "bytes": operation.log_bytes,
         "marker": journal.marker(operation),
@@ -29,12 +35,17 @@ def summary(operation: Operation) -> dict[str, Any]:
                 "title": step["title"],
                 "state": step["state"],
                 "first": step["first_line"],
-                "started": step["started_at"] and step["started_at"].timestamp(),
-                "ended": step["ended_at"] and step["ended_at"].timestamp(),
+                "started": _seconds(step["started_at"]),
+                "ended": _seconds(step["ended_at"]),
+                "progress": {name: value for name, value in step["progress"].items() if name in SHOWN},
             }
             for step in steps
         ],
     }
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
 
 
 def log(operation: Operation, first: int) -> dict[str, Any]:

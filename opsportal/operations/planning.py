@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -35,8 +36,8 @@ class Outcome:
 
     plan: Plan | None
     verdicts: list[Verdict]
-    looks: dict[str, Any]
     error: str = ""
+    looks: dict[str, Any] = field(default_factory=dict)
 
 
 def create(
@@ -45,13 +46,17 @@ def create(
     user: User,
     token: str,
     params: dict[str, Any] | None = None,
+    prefill: dict[str, Any] | None = None,
     kind: str = Operation.Kind.FIRST,
     after: Operation | None = None,
     from_step: str = "",
 ) -> Operation:
-    """A new draft. The same token twice gives the same operation: a double click makes one."""
+    """A new draft. The same token twice gives the same operation: a double click makes one.
+
+    With `params` every page is filled in; `prefill` only changes what a draft starts with.
+    """
     book = registry.get(runbook)
-    given = params if params is not None else {**book.initial(), **book.fresh()}
+    given = params if params is not None else {**book.initial(), **book.fresh(), **(prefill or {})}
     try:
         with transaction.atomic():
             operation = Operation.objects.create(
@@ -70,6 +75,8 @@ def create(
                 queue=book.queue.value,
             )
             audit.record(user, "draft", operation)
+            if after is not None and kind in (Operation.Kind.RETRY, Operation.Kind.REBUILD):
+                keep_readings(operation, pinned(after))
             describe(operation)
             dispatch.wake(operation)
             return operation
@@ -77,13 +84,21 @@ def create(
         return Operation.objects.get(token=token, requester=user)
 
 
-def save_page(operation: Operation, page: str, params: dict[str, Any], *, user: User) -> None:
-    """Keep one page's answers and have the draft planned again."""
+def save_page(
+    operation: Operation, page: str, params: dict[str, Any], *, user: User, typed: dict[str, list[str]] | None = None
+) -> None:
+    """Keep one page's answers and have the draft planned again.
+
+    `typed` says that the page is not valid yet: `params` are then the valid ones of its answers, and `typed` is all that was typed.
+    """
     _own_draft(operation, user)
-    if all(operation.params.get(name, _ABSENT) == value for name, value in params.items()) and page in operation.pages_done:
+    others = [slug for slug in operation.pages_done if slug != page]
+    done = others if typed else operation.pages_done if page in operation.pages_done else [*others, page]
+    kept = {slug: texts for slug, texts in operation.typed.items() if slug != page} | ({page: typed} if typed else {})
+    if done == operation.pages_done and all(operation.params.get(name, _ABSENT) == value for name, value in params.items()):
+        Operation.objects.filter(pk=operation.pk, state=OperationState.DRAFT).update(typed=kept)
         return
-    done = [*operation.pages_done, page] if page not in operation.pages_done else operation.pages_done
-    _change(operation, params={**operation.params, **params}, pages_done=done)
+    _change(operation, params={**operation.params, **params}, pages_done=done, typed=kept)
 
 
 _ABSENT = object()
@@ -136,25 +151,37 @@ def work(operation_id: int) -> None:
     readings = _reusable(operation)
     known = set(readings)
     try:
-        outcome = plan(operation, readings)
+        looks = _looks(operation, readings)
+        outcome = dataclasses.replace(plan(operation, readings), looks=looks)
     except Exception:
         logger.exception("planning operation %s failed", operation_id)
-        outcome = Outcome(None, [], {}, "The portal could not make a plan because of a fault of its own. It is in the portal's log.")
+        outcome = Outcome(None, [], "The portal could not make a plan because of a fault of its own. It is in the portal's log.")
     _keep(operation, outcome, {key: value for key, value in readings.items() if key not in known})
     stream.publish(operation_id, "operation", {"state": operation.state})
 
 
 def _reusable(operation: Operation) -> dict[str, Reading]:
-    rows = FactReading.objects.filter(operation=operation, revision__gt=0, error="", read_at__gt=timezone.now() - REUSE)
-    return {row.key: Reading(row.value) for row in rows}
+    young = Q(pinned=True) | Q(read_at__gt=timezone.now() - REUSE)
+    rows = FactReading.objects.filter(young, operation=operation, revision__gt=0, error="")
+    return {row.key: Reading(row.value, pinned=row.pinned) for row in rows}
+
+
+def pinned(operation: Operation) -> dict[str, Reading]:
+    """What the plan pinned: a run and a repetition go on with it."""
+    rows = FactReading.objects.filter(operation=operation, pinned=True, revision__gt=0, error="")
+    return {row.key: Reading(row.value, pinned=True) for row in rows}
+
+
+def keep_readings(operation: Operation, readings: Mapping[str, Reading]) -> None:
+    FactReading.objects.bulk_create(
+        FactReading(operation=operation, key=key, value=one.value, error=one.error, pinned=one.pinned, revision=operation.revision)
+        for key, one in readings.items()
+    )
 
 
 def _keep(operation: Operation, outcome: Outcome, fresh: dict[str, Reading]) -> None:
     with transaction.atomic():
-        FactReading.objects.bulk_create(
-            FactReading(operation=operation, key=key, value=one.value, error=one.error, revision=operation.revision)
-            for key, one in fresh.items()
-        )
+        keep_readings(operation, fresh)
         Operation.objects.filter(pk=operation.pk, revision=operation.revision, state=OperationState.DRAFT).update(
             planned_revision=operation.revision,
             planned_at=Now(),
@@ -170,25 +197,24 @@ def _keep(operation: Operation, outcome: Outcome, fresh: dict[str, Reading]) -> 
 def plan(operation: Operation, readings: dict[str, Reading]) -> Outcome:
     """Facts, guards and steps for the operation's parameters. `readings` is filled with what was read."""
     book, params = operation.book, operation.parsed()
-    looks = _looks(book, operation, params, readings)
     if not set(page.slug for page in book.pages) <= set(operation.pages_done):
-        return Outcome(None, _early_verdicts(book, params, readings), looks)
+        return Outcome(None, _early_verdicts(book, params, readings))
     try:
         steps, facts = reading.gather(lambda facts: tuple(book.plan(params, facts)), readings)
         frozen = Plan(book.name, book.version, steps, facts.used)
     except FactError as error:
-        return Outcome(None, _early_verdicts(book, params, readings), looks, str(error))
+        return Outcome(None, _early_verdicts(book, params, readings), str(error))
     except NothingToDo as nothing:
         frozen = Plan(book.name, book.version, (), {}, str(nothing))
     verdicts, _ = reading.gather(lambda facts: judge(book.guards, params, facts), readings)
     if operation.from_step and frozen.steps:
         frozen = frozen.after(operation.from_step)
-    return Outcome(frozen, verdicts, looks)
+    return Outcome(frozen, verdicts)
 
 
-def _looks(book: Runbook[Any], operation: Operation, params: Any, readings: dict[str, Reading]) -> dict[str, Any]:
+def _looks(operation: Operation, readings: dict[str, Reading]) -> dict[str, Any]:
     """What the pages show, up to the first that was not filled in, and the review."""
-    looks: dict[str, Any] = {}
+    book, params, looks = operation.book, operation.parsed(), dict[str, Any]()
     slugs = [page.slug for page in book.pages]
     waiting = next((slug for slug in slugs if slug not in operation.pages_done), "review")
     for slug in [*slugs, "review"]:

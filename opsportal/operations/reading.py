@@ -89,6 +89,6 @@ def _read_all(facts: tuple[Fact[Any], ...], reader: Any) -> dict[str, Reading]:
 def _read(fact: Fact[Any], reader: Any) -> Reading:
     """A fact that cannot be read is an error, never a default."""
     try:
-        return Reading(value=fact.adapter().dump_python(fact.read(reader), mode="json"))
+        return Reading(value=fact.adapter().dump_python(fact.read(reader), mode="json"), pinned=fact.pinned)
     except FactError as error:
         return Reading(error=str(error))

@@ -33,7 +33,16 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True)
 class Page:
-    """One page of the wizard. `template` may show the facts that `look` gave, below the form."""
+    """One page of the wizard.
+
+    The names of the form's fields are names of the parameters; what a field cleans to must be plain JSON or a model object, which is kept
+    by its primary key. A form that needs facts (the branches to choose from) has a method `look(self, found: dict[str, Any]) -> None`:
+    it is called with what `Runbook.look` gave for this page ({} while it was not read yet), before the form is validated or rendered.
+
+    `template` extends "operations/wizard_page.html" and fills its blocks: `fields` (inside the form; by default every field) and `look`
+    (below it; by default `look` as a list of names and values). Context: operation, book, page, form, look, findings (of this page's
+    fields), others (the rest), readonly. Both blocks are rendered again while the person types, so a script must listen on the document.
+    """
 
     slug: str
     title: str
@@ -99,6 +108,9 @@ class Runbook(ABC, Generic[P]):
     @abstractmethod
     def plan(self, params: P, facts: FactSet) -> Iterable[Step]:
         """The steps. Pure: depends on nothing but its arguments. Raises `NothingToDo`."""
+
+    def submitted(self, operation_id: int) -> None:
+        """Called once, in the transaction that submits the draft: from here on the operation is on record as wanted."""
 
     def finished(self, operation_id: int, state: str) -> None:
         """Called once when an operation of this kind reached a final state."""

@@ -13,13 +13,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from opsportal.operations import conditions, crash, decisions, journal, restorations, stream, targets
+from opsportal.operations import conditions, crash, decisions, journal, restorations, store, stream, targets
 from opsportal.operations.decisions import Journal, Verdict
 from opsportal.operations.following import follow
 from opsportal.operations.leases import Lease, LeaseLost
 from opsportal.operations.models import Attempt, Operation, Step
 from opsportal.operations.states import StepState
-from opsportal.operations.steps import Condition, Effect, Expect, FetchFiles, PutFile, RunCommand, WaitFor
+from opsportal.operations.steps import Condition, Effect, Expect, FetchFiles, PutFile, PutStored, RunCommand, WaitFor
 from opsportal.operations.steps import Step as Planned
 from opsportal.transport.base import Transport
 from opsportal.transport.command import Command
@@ -42,10 +42,16 @@ def advance(operation: Operation, step: Step, planned: Planned, lease: Lease, un
     elif isinstance(action, WaitFor | Expect):
         _ask_all(step, planned, action.conditions, lease, until)
     else:
-        act: Callable[[], None] = (
-            (lambda: _put(action, planned)) if isinstance(action, PutFile) else (lambda: _fetch(operation, action, planned))
-        )
-        _short(operation, step, planned, act, lease)
+        _short(operation, step, planned, lambda: _act(operation, action, planned), lease)
+
+
+def _act(operation: Operation, action: PutFile | PutStored | FetchFiles, planned: Planned) -> None:
+    if isinstance(action, PutFile):
+        _put(action, planned)
+    elif isinstance(action, PutStored):
+        _put_stored(action, planned)
+    else:
+        _fetch(operation, action, planned)
 
 
 def _open(operation: Operation, step: Step, planned: Planned, lease: Lease) -> None:
@@ -226,6 +232,17 @@ def _put(action: PutFile, planned: Planned) -> None:
             raise _NotDone(f"{action.path} is not what it was when this was planned. Nothing was written.")
         transport.put(action.path, wished, mode=action.mode)
         if _content(transport, action.path) != wished:
+            raise _NotDone(f"{action.path} does not read back as it was written.")
+    finally:
+        transport.close()
+
+
+def _put_stored(action: PutStored, planned: Planned) -> None:
+    data = store.get(action.sha256)
+    transport = targets.connect(planned.target)
+    try:
+        transport.put(action.path, data, mode=action.mode)
+        if _content(transport, action.path) != data:
             raise _NotDone(f"{action.path} does not read back as it was written.")
     finally:
         transport.close()

@@ -65,6 +65,18 @@ class PutFile:
 
 
 @dataclass(frozen=True)
+class PutStored:
+    """Writes a file which the portal has stored (`opsportal.operations.store`), whatever its encoding. `title` says what it is."""
+
+    path: str
+    sha256: str
+    size: int
+    title: str
+    mode: int = 0o644
+    kind: Literal["stored"] = "stored"
+
+
+@dataclass(frozen=True)
 class FetchFiles:
     """Copies files from the target into the portal's store, under the operation's own folder.
 
@@ -91,7 +103,7 @@ class Expect:
     kind: Literal["expect"] = "expect"
 
 
-Action = Annotated[RunCommand | PutFile | FetchFiles | WaitFor | Expect, Field(discriminator="kind")]
+Action = Annotated[RunCommand | PutFile | PutStored | FetchFiles | WaitFor | Expect, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
-KINDS = frozenset({"log", "step", "operation", "progress", "end"})
+KINDS = frozenset({"log", "step", "operation", "progress", "end", "alive"})
 PREFIX = "opsportal.operation."
 LOOK_EVERY = 1.0
 """Seconds between two looks at the database."""

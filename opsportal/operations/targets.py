@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -34,6 +35,16 @@ def control_root(target: str, operation: Operation) -> str:
     if target == "local":
         return str(settings.STATE_DIR / "control" / f"op-{operation.pk}")
     return f".opsportal/{portal_id()}-op-{operation.pk}"
+
+
+def names(targets: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """What people call each target or locked resource ("host:3", "local"), and the address of its page or ""."""
+    found = {target: (target, "") for target in targets} | {"local": ("the portal's own machine", "")}
+    for kind, path in settings.TARGET_NAMES.items():
+        numbers = [target.partition(":")[2] for target in found if target.startswith(f"{kind}:")]
+        if numbers:
+            found |= {f"{kind}:{number}": called for number, called in import_string(path)(numbers).items()}
+    return found
 
 
 def detached(target: str, operation: Operation) -> Detached:

@@ -1,0 +1,286 @@
+"""Sets of operations: the list with its filters, the inboxes, and what else stands around one operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime, time, timedelta
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.db.models import Count, F, Max, Q, QuerySet
+from django.utils import timezone
+
+from opsportal.operations import registry
+from opsportal.operations.models import Approval, FactReading, Operation, Restoration, Step
+from opsportal.operations.states import FINAL, OPEN, StepState
+from opsportal.operations.states import OperationState as S
+from opsportal.web.access import has_role
+
+PAGE = 50
+LISTED = (
+    "runbook", "title", "subject", "state", "requester__username", "kind", "risk", "approvals_needed", "waiting_for",
+    "created_at", "submitted_at", "started_at", "ended_at", "cancel_requested_at",
+)  # fmt: skip
+"""What rows of lists show. A plan can be large: it is never read for a list."""
+
+GOING = (S.QUEUED, S.RUNNING, S.UNKNOWN, S.APPROVED, S.AWAITING_APPROVAL)
+GROUPS = {"open": "Open", "ended": "Ended"}
+_NOT_LISTED = (S.DRAFT, S.DISCARDED)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the list is narrowed to. Everything is a plain text from the address bar; what makes no sense counts as not given."""
+
+    q: str = ""
+    state: str = ""
+    runbook: str = ""
+    who: str = ""
+    on: str = ""
+    since: str = ""
+    until: str = ""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Filter:
+        given = {field.name: str(raw.get(field.name, "")).strip()[:200].replace("\0", "") for field in fields(cls)}
+        if given["state"] not in (*S.values, *GROUPS):
+            given["state"] = ""
+        for name in ("since", "until"):
+            given[name] = given[name] if _day(given[name]) else ""
+        return cls(**given)
+
+    def without(self, *names: str) -> str:
+        """The query string with these left out: links that take one filter away, or set another in its place."""
+        return urlencode({name: value for name, value in self.pairs if name not in names})
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(field.name, value) for field in fields(self) if (value := getattr(self, field.name))]
+
+    @property
+    def query(self) -> str:
+        return self.without()
+
+    @property
+    def but_state(self) -> str:
+        return self.without("state")
+
+    @property
+    def active(self) -> bool:
+        return bool(self.pairs)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _midnight(text: str, days: int = 0) -> datetime:
+    """The begin of a day, in UTC as everything the portal shows."""
+    return timezone.make_aware(datetime.combine(date.fromisoformat(text), time())) + timedelta(days=days)
+
+
+def rows() -> QuerySet[Operation]:
+    """Operations with what a row of a list shows."""
+    return Operation.objects.select_related("requester").only(*LISTED)
+
+
+def matching(wanted: Filter) -> QuerySet[Operation]:
+    """All operations that match. Drafts belong to their makers: they are listed only when asked for."""
+    found = rows().filter(_of_state(wanted.state))
+    if wanted.runbook:
+        found = found.filter(runbook=wanted.runbook)
+    if wanted.who:
+        found = found.filter(requester_id__in=list(User.objects.filter(username__iexact=wanted.who).values_list("pk", flat=True)[:5]))
+    if wanted.on:
+        found = found.filter(Q(locks__icontains=wanted.on) | Q(targets__icontains=wanted.on))
+    return found.filter(_between(wanted), *(_said(word) for word in wanted.q.split()[:6]))
+
+
+def _of_state(state: str) -> Q:
+    if state == "open":
+        return Q(state__in=GOING)
+    if state == "ended":
+        return Q(state__in=FINAL - {S.DISCARDED})
+    return Q(state=state) if state else ~Q(state__in=_NOT_LISTED)
+
+
+def _said(word: str) -> Q:
+    number = word.removeprefix("#")
+    by_number = Q(pk=int(number)) if number.isascii() and number.isdigit() and len(number) < 16 else Q()
+    return by_number if by_number and word.startswith("#") else by_number | Q(subject__icontains=word) | Q(title__icontains=word)
+
+
+def _between(wanted: Filter) -> Q:
+    """Numbers grow with time, so two look-ups by time bound the numbers, whatever else is asked for."""
+    found, every = Q(), Operation.objects.all()
+    if wanted.since:
+        first = every.filter(created_at__gte=_midnight(wanted.since)).order_by("created_at").values_list("pk", flat=True).first()
+        found &= Q(pk__gte=first) if first else Q(pk=None)
+    if wanted.until:
+        last = every.filter(created_at__lt=_midnight(wanted.until, 1)).order_by("-created_at").values_list("pk", flat=True).first()
+        found &= Q(pk__lte=last) if last else Q(pk=None)
+    return found
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a list that is newest first. `newer` and `older` are the numbers to go on from, None at the ends."""
+
+    rows: list[Any]
+    newer: int | None
+    older: int | None
+
+
+def listing(found: QuerySet[Any], before: int | None, after: int | None, key: str = "pk") -> Listing:
+    """The rows below number `before`, or those just above `after`: as quick on the last page as on the first."""
+    if after is not None:
+        above = list(found.filter(**{f"{key}__gt": after}).order_by(key)[: PAGE + 1])
+        page = above[:PAGE][::-1]
+        return Listing(page, _key(page[0], key) if len(above) > PAGE else None, _key(page[-1], key) if page else None)
+    below = list((found.filter(**{f"{key}__lt": before}) if before is not None else found).order_by(f"-{key}")[: PAGE + 1])
+    page = below[:PAGE]
+    return Listing(page, _key(page[0], key) if page and before is not None else None, _key(page[-1], key) if len(below) > PAGE else None)
+
+
+def _key(row: Any, key: str) -> int:
+    return int(getattr(row, key))
+
+
+def counts() -> dict[str, int]:
+    """How many operations there are in each state that is not an end."""
+    found = Operation.objects.filter(state__in=OPEN).order_by().values_list("state").annotate(number=Count("pk"))
+    return dict(found)
+
+
+def waiting_for(user: User) -> QuerySet[Operation]:
+    """What this person may approve or reject now, the longest waiting first."""
+    if not has_role(user, "approver"):
+        return Operation.objects.none()
+    decided = Approval.objects.filter(person=user, revoked_at=None, operation__state=S.AWAITING_APPROVAL, digest=F("operation__digest"))
+    undecided = rows().filter(state=S.AWAITING_APPROVAL).exclude(requester=user)
+    return undecided.exclude(pk__in=decided.values("operation")).order_by("submitted_at")
+
+
+def asked_by(user: User) -> QuerySet[Operation]:
+    """What this person asked for and others have to decide."""
+    return rows().filter(state=S.AWAITING_APPROVAL, requester=user).order_by("submitted_at")
+
+
+def waiting_for_others(user: User) -> QuerySet[Operation]:
+    """What waits for somebody's approval and is neither this person's own nor theirs to decide."""
+    mine = waiting_for(user).order_by().values("pk")
+    return rows().filter(state=S.AWAITING_APPROVAL).exclude(requester=user).exclude(pk__in=mine).order_by("submitted_at")
+
+
+def decisions(limit: int = 30) -> list[Approval]:
+    """The newest approvals and rejections, with their operations."""
+    found = Approval.objects.select_related("person", "operation__requester").order_by("-id")
+    return list(found.defer("operation__plan", "operation__looks", "operation__findings", "operation__params")[:limit])
+
+
+def with_approvals(operations: Iterable[Operation]) -> list[Operation]:
+    """The same, each with `given`: how many approvals count for its plan so far."""
+    found = {operation.pk: operation for operation in operations}
+    counted = Approval.objects.filter(
+        operation__in=found,
+        decision=Approval.Decision.APPROVE,
+        revoked_at=None,
+        digest=F("operation__digest"),
+        expires_at__gt=timezone.now(),
+    )
+    given = dict(counted.order_by().values_list("operation").annotate(number=Count("pk")))
+    for operation in found.values():
+        operation.given = given.get(operation.pk, 0)  # type: ignore[attr-defined]
+    return list(found.values())
+
+
+def drafts_of(user: User, runbook: str = "") -> QuerySet[Operation]:
+    found = rows().filter(requester=user, state=S.DRAFT).order_by("-id")
+    return found.filter(runbook=runbook) if runbook else found
+
+
+def failed_lately(hours: int = 24) -> QuerySet[Operation]:
+    """What failed in the last hours. What began more than a month ago is not looked for, so that the index by day bounds the work."""
+    since = timezone.now() - timedelta(hours=hours)
+    return rows().filter(state=S.FAILED, ended_at__gte=since, created_at__gte=since - timedelta(days=31)).order_by("-id")
+
+
+def open_restorations() -> QuerySet[Restoration]:
+    found = Restoration.objects.filter(state=Restoration.State.OPEN).select_related("operation__requester").order_by("id")
+    return found.defer("operation__plan", "operation__looks", "operation__findings", "operation__params")
+
+
+def usual_seconds(runbook: str, keys: Iterable[str], runs: int = 8) -> dict[str, float]:
+    """How long each step took at the median of the last runs that it succeeded in; steps that never ran are left out."""
+    last = Operation.objects.filter(runbook=runbook, state__in=(S.SUCCEEDED, S.FAILED, S.CANCELLED)).order_by("-id")
+    done = Step.objects.filter(operation__in=list(last.values_list("pk", flat=True)[:runs]), state=StepState.SUCCEEDED, key__in=list(keys))
+    took: dict[str, list[float]] = {}
+    for key, began, ended in done.order_by().values_list("key", "started_at", "ended_at"):
+        if began and ended:
+            took.setdefault(key, []).append((ended - began).total_seconds())
+    return {key: median(seconds) for key, seconds in took.items()}
+
+
+def readings(operation: Operation) -> list[FactReading]:
+    """The facts the operation's plan rests on: the newest answer to each question, those that failed first."""
+    newest = FactReading.objects.filter(operation=operation, revision__gt=0).order_by().values("key").annotate(pk=Max("pk"))
+    found = FactReading.objects.filter(pk__in=newest.values("pk")).defer("value")
+    return sorted(found, key=lambda reading: (not reading.error, reading.read_at))
+
+
+def changed_answers(operation: Operation) -> list[tuple[FactReading, FactReading]]:
+    """Facts that were read more than once and answered differently: the first answer and the last."""
+    seen: dict[str, list[FactReading]] = {}
+    for reading in FactReading.objects.filter(operation=operation, revision__gt=0).order_by("id"):
+        seen.setdefault(reading.key, []).append(reading)
+    pairs = [(answers[0], answers[-1]) for answers in seen.values()]
+    return [(first, last) for first, last in pairs if (first.value, first.error) != (last.value, last.error)]
+
+
+def meanwhile(operation: Operation, limit: int = 5) -> list[Operation]:
+    """Others that ran on the same things since the plan was made: reasons to look twice."""
+    if not operation.planned_at or not operation.locks:
+        return []
+    mine = set(operation.locks)
+    others = rows().filter(started_at__gte=operation.planned_at).exclude(pk=operation.pk).only(*LISTED, "locks").order_by("-id")[:200]
+    return [other for other in others if mine & set(other.locks)][:limit]
+
+
+def blocking(operation: Operation) -> list[Restoration]:
+    """Open restorations on what it works on: it cannot run while they are open."""
+    if not operation.locks:
+        return []
+    found = Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks).exclude(operation=operation)
+    return list(found.select_related("operation").defer("operation__plan", "operation__looks", "operation__findings"))
+
+
+def followers_of(operation: Operation) -> list[Operation]:
+    return list(rows().filter(after=operation).order_by("id"))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A guard, and the runbooks that obey it."""
+
+    ident: str
+    title: str
+    reason: str
+    source: str
+    books: list[Any]
+
+
+def rulebook(q: str = "", runbook: str = "") -> list[Rule]:
+    """Every guard of every runbook once, in the order of the runbooks."""
+    rules: dict[str, Rule] = {}
+    for book in registry.runbooks().values():
+        for guard in book.guards:
+            rules.setdefault(guard.ident, Rule(guard.ident, guard.title, guard.reason, guard.source, [])).books.append(book)
+    words = q.lower().split()
+    found = [rule for rule in rules.values() if not runbook or runbook in {book.name for book in rule.books}]
+    return [rule for rule in found if all(word in f"{rule.ident} {rule.title} {rule.reason} {rule.source}".lower() for word in words)]
