@@ -419,15 +419,16 @@ def raw(operation: Operation, step: Step | None = None) -> Iterator[bytes]:
 
 def raw_line(operation: Operation, number: int) -> Iterator[bytes]:
     """The bytes of one line without its line end, however long it is; nothing when there is no such line."""
-    chunk = _rows(operation).filter(last_line__gte=number).first()
-    if chunk is None or chunk.first_line > number:
-        return
-    for piece in LogChunk.objects.filter(step=chunk.step_id, offset__gte=chunk.offset).order_by("offset").iterator(READ_AT_ONCE):
-        data = piece.bytes()
-        if piece.first_line < number:
-            data = data.split(b"\n", number - piece.first_line)[-1]
+    start = _rows(operation).filter(last_line__gte=number).first()
+    for chunk in _sequence(operation, start) if start else ():
+        if start is None or chunk.step_id != start.step_id or chunk.first_line > number:
+            return
+        data = chunk.bytes()
+        if chunk.first_line < number:
+            data = data.split(b"\n", number - chunk.first_line)[-1]
         text, end, _ = data.partition(b"\n")
-        yield text
+        if text:
+            yield text
         if end:
             return
 

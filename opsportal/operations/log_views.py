@@ -70,7 +70,7 @@ def raw(request: PortalRequest, pk: int) -> StreamingHttpResponse:
     """The bytes as printed, `?step=` for those of one step, `?line=` for one line; always a download, never shown by the browser."""
     operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
     pieces, part = _pieces(request, operation)
-    response = StreamingHttpResponse(pieces, content_type="text/plain; charset=utf-8")
+    response = StreamingHttpResponse(_one_by_one(pieces), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="operation-{pk}{part}.log"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
@@ -85,6 +85,12 @@ def _pieces(request: HttpRequest, operation: Operation) -> tuple[Iterator[bytes]
         return journal.raw(operation, get_object_or_404(operation.steps, index=index)), f"-step-{index + 1}"
     marker = journal.marker(operation)
     return chain(journal.raw(operation), [f"\n[{marker}]\n".encode()] if marker else []), ""
+
+
+async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Django would read a plain iterator to its end before it sends the first byte."""
+    while piece := await sync_to_async(next)(pieces, None):
+        yield piece
 
 
 @require_GET

@@ -6,6 +6,9 @@ const BASE = [
   [0, 0, 0], [205, 49, 49], [13, 145, 75], [160, 120, 0], [36, 94, 190], [160, 45, 160], [10, 135, 155], [204, 204, 204],
   [102, 102, 102], [241, 76, 76], [35, 190, 110], [220, 190, 50], [70, 140, 240], [214, 112, 214], [41, 184, 219], [255, 255, 255],
 ];
+const NAMES = (
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split(" ");
 const SPECIAL = /\x1b\[([0-9;:]*)m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
 export function rgb(number) {
@@ -67,10 +70,10 @@ function classes(style) {
   return names.join(" ");
 }
 
+// By name: few fonts have the pictures of control characters.
 function visible(character) {
   const code = character.charCodeAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  return code === 0x7f ? "\u2421" : `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
+  return `<${code === 0x7f ? "DEL" : (NAMES[code] ?? `U+${code.toString(16).toUpperCase().padStart(4, "0")}`)}>`;
 }
 
 // Parts of a line: [text, classes].
@@ -120,8 +123,8 @@ export function luminance([red, green, blue]) {
   return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
 }
 
-const LIGHT = [250, 250, 248];
-const DARK = [18, 20, 23];
+const LIGHT = [255, 255, 255];
+const DARK = [12, 17, 20];
 
 // The colour, moved towards black or white until it can be read on the ground (contrast of 4.5).
 function readable(colour, ground) {

@@ -3,7 +3,9 @@
 
 import { fill } from "./ansi.js";
 
-const TALLEST = 12_000_000;
+const TALLEST = 12_000_000; // pixels; Firefox ends at 17.8 million, Chromium at 33.5 million
+const CALM = 40; // milliseconds between two drawings for what is new; the reader's own movements are drawn at once
+const SHORT = 262_144;
 
 export class Rows {
   constructor(root, layout, lines, actions) {
@@ -14,26 +16,37 @@ export class Rows {
     this.lines = lines;
     this.actions = actions;
     this.height = parseFloat(getComputedStyle(root).getPropertyValue("--log-row")) || 20;
+    this.visible = 0;
     this.top = 0;
     this.last = 0;
     this.follow = false;
     this.wrap = false;
     this.picked = null;
     this.current = -1;
-    this.matches = null;
     this.elements = new Map();
+    this.whole = new Map();
     this.frame = 0;
+    this.drawn = 0;
     this.draw = this.draw.bind(this);
     this.scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => this.schedule()).observe(this.scroll);
+    new ResizeObserver(() => {
+      this.visible = this.scroll.clientHeight;
+      this.window.style.setProperty("--log-wide", `${this.scroll.clientWidth}px`);
+      this.schedule();
+    }).observe(this.scroll);
   }
 
-  schedule() {
-    this.frame ||= requestAnimationFrame(this.draw);
+  // Draw soon; `calm` when nobody waits for it.
+  schedule(calm) {
+    if (this.frame) return;
+    const rest = calm ? this.drawn + CALM - performance.now() : 0;
+    if (rest <= 0) this.frame = requestAnimationFrame(this.draw);
+    else this.resting ??= setTimeout(() => this.#rested(), rest);
   }
 
-  get visible() {
-    return this.scroll.clientHeight;
+  #rested() {
+    this.resting = null;
+    this.schedule();
   }
 
   get tall() {
@@ -44,29 +57,33 @@ export class Rows {
     return Math.max(0, this.tall - this.visible);
   }
 
+  // How far the scroll bar goes.
+  get room() {
+    return Math.max(0, Math.min(this.tall, TALLEST) - this.visible);
+  }
+
   #scrolled() {
     const now = this.scroll.scrollTop;
     const moved = now - this.last;
     if (Math.abs(moved) < 1) return;
     this.last = now;
-    const room = Math.max(1, this.space.offsetHeight - this.visible);
     if (this.tall <= TALLEST) this.top = now;
     else if (now <= 0) this.top = 0;
-    else if (now >= room - 1) this.top = this.most;
+    else if (now >= this.room - 1) this.top = this.most;
     else if (Math.abs(moved) < 2 * this.visible) this.top += moved;
-    else this.top = (now / room) * this.most;
+    else this.top = (now / this.room) * this.most;
     this.top = Math.min(this.most, Math.max(0, this.top));
     this.actions.moved(this.top >= this.most - this.height);
-    clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.#place(), 200);
+    clearTimeout(this.still);
+    this.still = setTimeout(() => this.#place(), 200);
     this.schedule();
   }
 
   // The scroll bar's place for `top`, without taking it for a movement of the reader.
   #place() {
-    const room = Math.max(0, this.space.offsetHeight - this.visible);
-    const wanted = this.tall <= TALLEST ? this.top : this.most ? (this.top / this.most) * room : 0;
-    if (Math.abs(wanted - this.scroll.scrollTop) >= 1) this.scroll.scrollTop = wanted;
+    const wanted = this.tall <= TALLEST ? this.top : this.most ? (this.top / this.most) * this.room : 0;
+    if (Math.abs(wanted - this.last) < 1) return;
+    this.scroll.scrollTop = wanted;
     this.last = this.scroll.scrollTop;
   }
 
@@ -79,6 +96,15 @@ export class Rows {
     this.schedule();
   }
 
+  wraps(on) {
+    const line = this.follow ? null : this.firstLine();
+    this.wrap = on;
+    this.window.classList.toggle("log-wrap", on);
+    if (line !== null) this.show(this.layout.rowOf(line), 0);
+    this.schedule();
+    return on;
+  }
+
   firstLine() {
     for (let row = Math.floor(this.top / this.height); row < this.layout.rows; row++) {
       const { line } = this.layout.at(row);
@@ -89,25 +115,34 @@ export class Rows {
 
   #stretch() {
     const wanted = Math.min(this.tall, TALLEST);
-    if (wanted !== this.stretched) {
-      this.space.style.height = `${wanted}px`;
-      this.stretched = wanted;
-    }
+    if (wanted === this.stretched) return;
+    this.space.style.height = `${wanted}px`;
+    this.stretched = wanted;
   }
 
   draw() {
     this.frame = 0;
+    this.drawn = performance.now();
+    this.visible ||= this.scroll.clientHeight;
     this.#stretch();
-    if (this.follow) this.top = this.most;
-    this.top = Math.min(this.top, this.most);
+    this.top = this.follow ? this.most : Math.min(this.top, this.most);
     if (this.follow) this.#place();
     const from = Math.floor(this.top / this.height);
     const to = Math.min(this.layout.rows, from + Math.ceil(this.visible / this.height) + 1);
     this.#wanted(from, to);
     this.#render(from, to);
-    const end = this.wrap && to === this.layout.rows && this.top >= this.most - 1;
-    const shift = end ? Math.min(0, this.visible - this.window.scrollHeight) : this.wrap ? 0 : from * this.height - this.top;
-    this.window.style.transform = `translateY(${shift}px)`;
+    this.#shift(from, to);
+    this.actions.drawn();
+  }
+
+  #shift(from, to) {
+    let shift = from * this.height - this.top;
+    if (this.wrap) {
+      const end = to === this.layout.rows && this.top >= this.most - 1;
+      shift = end ? Math.min(0, this.visible - this.window.scrollHeight) : 0;
+    }
+    const wanted = `translateY(${shift}px)`;
+    if (this.window.style.transform !== wanted) this.window.style.transform = wanted;
   }
 
   #wanted(from, to) {
@@ -128,11 +163,11 @@ export class Rows {
     const wanted = [];
     for (let row = from; row < to; row++) {
       const what = this.layout.at(row);
-      const line = what.line === undefined ? undefined : this.lines.get(what.line);
+      const line = what.line === undefined ? undefined : this.#text(what.line);
       const key = what.step ? `step ${what.step.index}` : what.line;
       const old = this.elements.get(key);
       const element = old && !what.step && old.shows === line ? old : this.#build(what, line, old);
-      this.#mark(element, what, line);
+      this.#mark(element, what);
       kept.set(key, element);
       wanted.push(element);
     }
@@ -143,6 +178,10 @@ export class Rows {
       if (element === place) place = place.nextSibling;
       else this.window.insertBefore(element, place);
     }
+  }
+
+  #text(number) {
+    return this.whole.get(number) ?? this.lines.get(number);
   }
 
   #build(what, line, old) {
@@ -161,20 +200,42 @@ export class Rows {
     if (line === undefined) row.classList.add("log-waiting");
     else fill(text, typeof line === "string" ? line : line[0]);
     row.append(number, text);
-    if (Array.isArray(line)) {
-      const cut = document.createElement("span");
-      cut.className = "log-cut";
-      cut.textContent = `… cut here, the line has ${line[1].toLocaleString("en")} bytes`;
-      row.append(cut);
-    }
+    if (Array.isArray(line)) row.append(this.#cut(what.line, line[1]));
     return row;
   }
 
-  #mark(element, what, line) {
+  // A line that was cut says so. A moderately long one opens here, a very long one is a file to load.
+  #cut(number, bytes) {
+    const link = document.createElement("a");
+    link.className = "log-cut";
+    link.href = this.actions.whole(number);
+    link.download = "";
+    link.textContent = `… show the whole line (${bytes.toLocaleString("en")} bytes)`;
+    if (bytes <= SHORT) {
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        this.#open(number, link);
+      });
+    } else link.textContent = `… load the whole line (${bytes.toLocaleString("en")} bytes)`;
+    return link;
+  }
+
+  async #open(number, link) {
+    try {
+      const response = await fetch(link.href);
+      if (!response.ok || response.redirected) throw new Error(`${response.status}`);
+      this.whole.set(number, await response.text());
+      for (const old of [...this.whole.keys()].slice(0, -20)) this.whole.delete(old);
+      this.schedule();
+    } catch {
+      link.textContent = "… the whole line could not be loaded, try again";
+    }
+  }
+
+  #mark(element, what) {
     if (what.step) return;
     const picked = this.picked && what.line >= this.picked[0] && what.line <= this.picked[1];
     element.classList.toggle("log-chosen", Boolean(picked));
-    element.classList.toggle("log-found", Boolean(this.matches && line !== undefined && this.matches(line)));
     element.classList.toggle("log-current", what.line === this.current);
   }
 }

@@ -15,4 +15,4 @@ def test_smoke(live: Live, page_as: PageAs) -> None:
     operation = described(live.person("", "operator"))
     page = page_as("viewer")
     page.goto(f"/operations/{operation.pk}/log/page")
-    expect(page.locator("h1")).to_contain_text("Build")
+    expect(page.locator("h1")).to_contain_text("page by page")

@@ -17,6 +17,9 @@ register = template.Library()
 
 FIRST_LINES = 200
 COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
+NAMES = (
+    "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split()
 HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
@@ -31,7 +34,7 @@ class Start:
 
 @register.simple_tag
 def log_start(operation: Operation) -> Start:
-    """Reads the last lines, the steps and the size: four small queries."""
+    """What the script and the plain text begin with. Reads the last lines, the steps and the size: four small queries."""
     lines = journal.lines(operation, operation.log_lines - FIRST_LINES, FIRST_LINES)
     addresses = {name: reverse(name if name == "events" else f"log_{name}", args=[operation.pk]) for name in ("events", "search", "raw")}
     open_end = bool(lines) and not lines[-1].ended
@@ -53,6 +56,6 @@ def visible(text: str) -> str:
 
 def _name(match: re.Match[str]) -> str:
     code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"<U+{code:04X}>"
+    if code < len(NAMES):
+        return f"<{NAMES[code]}>"
+    return "<DEL>" if code == 0x7F else f"<U+{code:04X}>"
