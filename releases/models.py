@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
+from django.utils import timezone
 
 from opsportal.operations.models import Operation
 from releases import rules
@@ -80,6 +82,10 @@ class Build(models.Model):
             models.Index(fields=["source", "version"], name="build_version"),
             # Retention: which builds of a source still have something on disk?
             models.Index(fields=["source", "workspace_gone_at", "-id"], name="build_workspace"),
+            # The list by branch, between two days, and of the few that somebody keeps.
+            models.Index(fields=["ref", "-id"], name="build_ref"),
+            models.Index(fields=["created_at"], name="build_created"),
+            models.Index(fields=["-id"], condition=models.Q(keep=True), name="build_kept"),
         ]
 
     def __str__(self) -> str:
@@ -149,3 +155,34 @@ class Schedule(models.Model):
 
     def build_params(self) -> dict[str, Any]:
         return {**self.params, "source": self.source_id}
+
+
+class Look(models.Model):
+    """Something that a page shows and only a worker can read: asked for by a person, kept, and read again when somebody asks again.
+
+    `about` and `kind` say what is read (`releases.looking.KINDS`); `answer` is plain JSON.
+    """
+
+    kind = models.CharField(max_length=20)
+    about = models.CharField(max_length=700)
+    asked_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answer = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["kind", "about"], name="look_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.about}"
+
+    @property
+    def waiting(self) -> bool:
+        return self.answered_at is None or self.answered_at < self.asked_at
+
+    @property
+    def waits_long(self) -> bool:
+        """No worker took it for a while: perhaps none is running."""
+        return self.waiting and self.claimed_at is None and timezone.now() - self.asked_at > timedelta(seconds=20)
