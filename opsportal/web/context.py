@@ -1,43 +1,71 @@
-"""What every page knows besides its own subject."""
+"""What every page knows besides its own subject. Each value is worked out only when a template asks for it."""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Container
+from functools import cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
 
-from opsportal.web import roles
+from opsportal.operations import queries
+from opsportal.web import fresh, roles
+from opsportal.web.access import ROLES
+
+KEYS = {"home": "h", "hosts": "s", "builds": "b", "runbooks": "r", "operations": "o", "approvals": "a", "rulebook": "u", "people": "p"}
+"""The letter after "g" that goes to a page of the menu."""
 
 
 class Entry(NamedTuple):
     label: str
-    url: str
     name: str
+    url: str
     icon: str
     here: bool
+    key: str
+
+
+class Section(NamedTuple):
+    """A part of the menu. A part of one entry has no heading."""
+
+    heading: str
+    entries: list[Entry]
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
-    """Context processor of every template."""
+    """Context processor of every template. A request that never reached the session (an early error) has nobody."""
     user = getattr(request, "user", None)
-    held = roles.held_by(user) if user is not None else frozenset()
+    held = SimpleLazyObject(lambda: tuple(sorted(roles.held_by(user), key=ROLES.index)))
     return {
         "csp_nonce": getattr(request, "csp_nonce", None),
         "roles": held,
-        "may_write": not held.isdisjoint({"operator", "administrator"}),
-        "navigation": _navigation(request.path, held),
-        "waiting_for_me": 0,
+        "may_write": SimpleLazyObject(lambda: "operator" in held or "administrator" in held),
+        "navigation": SimpleLazyObject(lambda: _navigation(request.path, held)),
+        "waiting_for_me": SimpleLazyObject(lambda: queries.waiting_for(user).count() if "approver" in held else 0),
+        "version": _version(),
+        "fresh_form": SimpleLazyObject(lambda: fresh.asked(request)),
     }
 
 
-def _navigation(path: str, held: frozenset[str]) -> list[Entry]:
-    """The entries whose page exists and whose role the reader holds; the one with the longest matching address is here."""
-    found = [(label, _url(name), name, icon) for label, name, icon, role in settings.NAVIGATION if role in held]
-    entries = [(label, url, name, icon) for label, url, name, icon in found if url]
-    here = max((url for _, url, _, _ in entries if path.startswith(url)), key=len, default="")
-    return [Entry(label, url, name, icon, url == here) for label, url, name, icon in entries]
+def _navigation(path: str, held: Container[str]) -> list[Section]:
+    """The entries whose page exists and whose role the reader holds. Here is the one with the longest address that the path begins with."""
+    sections: list[tuple[str, list[tuple[str, str, str, str]]]] = [("", [])]
+    for label, name, icon, role in settings.NAVIGATION:
+        if not name:
+            sections.append((label, []))
+        elif role in held and (url := _url(name)):
+            sections[-1][1].append((label, name, url, icon))
+    urls = [entry[2] for _, entries in sections for entry in entries]
+    here = max((url for url in urls if path == url or (url != "/" and path.startswith(url))), key=len, default="")
+    return [
+        Section(heading if len(entries) > 1 else "", [Entry(*entry, here=entry[2] == here, key=KEYS.get(entry[1], "")) for entry in entries])
+        for heading, entries in sections
+        if entries
+    ]
 
 
 def _url(name: str) -> str:
@@ -45,3 +73,9 @@ def _url(name: str) -> str:
         return reverse(name)
     except NoReverseMatch:
         return ""
+
+
+@cache
+def _version() -> str:
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
+    return str(project["project"]["version"])
