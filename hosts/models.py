@@ -121,7 +121,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     Contact.KEY_UNKNOWN: ("warn", "key-round"),
     Contact.KEY_CHANGED: ("bad", "shield-alert"),
     Contact.ALGORITHMS: ("warn", "lock"),
-    Contact.UNREADABLE: ("warn", "circle-help"),
+    Contact.UNREADABLE: ("warn", "circle-question-mark"),
 }
 """Tone and icon of each state of contact: never told apart by colour alone."""
 
