@@ -47,7 +47,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "navigation": SimpleLazyObject(lambda: _navigation(request.path, held)),
         "waiting_for_me": SimpleLazyObject(lambda: queries.waiting_for(user).count() if "approver" in held else 0),
         "version": _version(),
-        "fresh_form": SimpleLazyObject(lambda: fresh.asked(request)),
+        "fresh_form": SimpleLazyObject(lambda: fresh.asked(request) or ""),
     }
 
 
