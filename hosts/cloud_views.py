@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from hosts import queries, removing
 from hosts.forms import CloudForm, PoolForm
@@ -53,24 +53,24 @@ def pool_edit(request: PortalRequest, pk: int | None = None) -> HttpResponse:
 
 
 @operator
+@require_POST
 def cloud_remove(request: PortalRequest, pk: int) -> HttpResponse:
     cloud = get_object_or_404(Cloud, pk=pk)
-    if request.method == "POST":
-        try:
-            removing.remove_cloud(cloud, user=request.user)
-            messages.success(request, f"The cloud {cloud} was removed.")
-        except Refused as refused:
-            messages.error(request, refused.message)
+    try:
+        removing.remove_cloud(cloud, user=request.user)
+        messages.success(request, f"The cloud {cloud} was removed.")
+    except Refused as refused:
+        messages.error(request, refused.message)
     return redirect("clouds")
 
 
 @operator
+@require_POST
 def pool_remove(request: PortalRequest, pk: int) -> HttpResponse:
     pool = get_object_or_404(Pool, pk=pk)
-    if request.method == "POST":
-        try:
-            removing.remove_pool(pool, user=request.user)
-            messages.success(request, f"The pool {pool} was removed.")
-        except Refused as refused:
-            messages.error(request, refused.message)
+    try:
+        removing.remove_pool(pool, user=request.user)
+        messages.success(request, f"The pool {pool} was removed.")
+    except Refused as refused:
+        messages.error(request, refused.message)
     return redirect("clouds")

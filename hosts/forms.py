@@ -98,7 +98,10 @@ class SaveDraftForm(forms.ModelForm):  # type: ignore[type-arg] # generic only i
         fields = ("name", "kind", "role", "cloud", "pool", "tags", "notes")
         widgets = {"notes": forms.Textarea(attrs={"rows": 3})}
 
-    clean = HostForm.clean
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        _check_place(cleaned)
+        return cleaned
 
 
 class RepinForm(forms.Form):

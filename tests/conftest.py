@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings as portal
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
 PASSWORD = "a-password-for-tests"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cheap_passwords() -> None:
+    """The real hash takes a third of a second for each person that a test makes."""
+    portal.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

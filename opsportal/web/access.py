@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.core.exceptions import PermissionDenied
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
@@ -26,20 +27,25 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 def has_role(user: AbstractBaseUser | AnonymousUser | User, *roles: str) -> bool:
     """True when the user holds one of the roles. Everybody with a role may view; a superuser counts as administrator."""
+    return not held_by(user).isdisjoint(roles)
+
+
+def held_by(user: AbstractBaseUser | AnonymousUser | User | None) -> frozenset[str]:
+    """All roles that `has_role` says yes to. Reads the groups anew unless they were fetched with this very object."""
     if not isinstance(user, User) or not user.is_active:
-        return False
-    held = set(user.groups.values_list("name", flat=True)) & set(ROLES)
+        return frozenset()
+    held = {group.name for group in user.groups.all()} & set(ROLES)
     if user.is_superuser:
         held |= {"administrator", "operator"}
-    if held:
-        held.add("viewer")
-    return not held.isdisjoint(roles)
+    return frozenset(held | {"viewer"}) if held else frozenset()
 
 
 def _requires(role: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            # Once for the whole request: the view and the page ask again.
+            prefetch_related_objects([request.user], "groups")
             if not has_role(request.user, role):
                 raise PermissionDenied(f"This needs the role of {role}.")
             return view(request, *args, **kwargs)

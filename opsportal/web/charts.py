@@ -194,7 +194,8 @@ def bars(rows: Iterable[Bar | Mapping[str, Any]], title: str, unit: str = "secon
     )
     said = f"{len(shown)} columns." + (f" Median of those that went well: {_said(median(good), unit)}." if good else "")
     table = _table(
-        ("", "Value", "Result"), ((_linked(bar.url, format_html("{}", bar.label)), _said(bar.value, unit), looks.word(bar.state)) for bar in shown)
+        ("", "Value", "Result"),
+        ((_linked(bar.url, format_html("{}", bar.label)), _said(bar.value, unit), looks.word(bar.state)) for bar in shown),
     )
     picture = _svg(ident, title, said, width, inside, (bar.tone for bar in shown))
     return _figure(title, picture, _legend(bar.state for bar in shown), table)

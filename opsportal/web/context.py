@@ -13,8 +13,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from opsportal.operations import queries
-from opsportal.web import fresh, roles
-from opsportal.web.access import ROLES
+from opsportal.web import fresh
+from opsportal.web.access import ROLES, held_by
 
 KEYS = {"home": "h", "hosts": "s", "builds": "b", "runbooks": "r", "operations": "o", "approvals": "a", "rulebook": "u", "people": "p"}
 """The letter after "g" that goes to a page of the menu."""
@@ -39,7 +39,7 @@ class Section(NamedTuple):
 def page(request: HttpRequest) -> dict[str, Any]:
     """Context processor of every template. A request that never reached the session (an early error) has nobody."""
     user = getattr(request, "user", None)
-    held = SimpleLazyObject(lambda: tuple(sorted(roles.held_by(user), key=ROLES.index)))
+    held = SimpleLazyObject(lambda: tuple(sorted(held_by(user), key=ROLES.index)))
     return {
         "csp_nonce": getattr(request, "csp_nonce", None),
         "roles": held,
@@ -62,7 +62,9 @@ def _navigation(path: str, held: Container[str]) -> list[Section]:
     urls = [entry[2] for _, entries in sections for entry in entries]
     here = max((url for url in urls if path == url or (url != "/" and path.startswith(url))), key=len, default="")
     return [
-        Section(heading if len(entries) > 1 else "", [Entry(*entry, here=entry[2] == here, key=KEYS.get(entry[1], "")) for entry in entries])
+        Section(
+            heading if len(entries) > 1 else "", [Entry(*entry, here=entry[2] == here, key=KEYS.get(entry[1], "")) for entry in entries]
+        )
         for heading, entries in sections
         if entries
     ]

@@ -62,9 +62,7 @@ def set_roles(user: User, roles: Iterable[str], *, by: User) -> None:
         others = user.groups.exclude(name__in=ROLES)
         user.groups.set([*others, *Group.objects.filter(name__in=roles)])
         gained = "administrator" in roles and "administrator" not in before
-        audit.record(
-            by, "person.roles", subject=user.username, detail={"before": sorted(before), "after": sorted(roles)}, alarming=gained
-        )
+        audit.record(by, "person.roles", subject=user.username, detail={"before": sorted(before), "after": sorted(roles)}, alarming=gained)
 
 
 def deactivate(user: User, *, by: User) -> None:

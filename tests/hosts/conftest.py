@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from hosts.models import Credential
+from opsportal.secrets.store import make_keyring
 from tests.hosts.machine import USER, Machine
 
 

@@ -76,7 +76,11 @@ def badge(state: Any, label: str = "") -> SafeString:
 def copy(text: object, label: str = "Copy") -> SafeString:
     """A small button that puts `text` into the clipboard. Only there when scripts run."""
     return format_html(
-        '<button type="button" class="copy" data-copy-text="{}" title="{}" aria-label="{}">{}</button>', text, label, label, _icon("copy", "")
+        '<button type="button" class="copy" data-copy-text="{}" title="{}" aria-label="{}">{}</button>',
+        text,
+        label,
+        label,
+        _icon("copy", ""),
     )
 
 

@@ -1,0 +1,330 @@
+"""Every address with every role, by one table. An address without a row fails the test.
+
+To add an address: put a row into TABLE that says who may GET it and who may POST to it ("" for nobody: the method is not allowed). When it takes
+arguments and no entry of ARGUMENTS fits its name yet, add one that makes the thing it is about.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from hosts.models import Cloud, Credential, Host, HostDraft, HostImport, Pool
+from opsportal.operations import registry
+from opsportal.operations.models import Operation, Restoration, Step
+from opsportal.web.access import ROLES
+
+pytestmark = pytest.mark.django_db
+
+EVERYBODY = ("anonymous", "nobody", *ROLES)
+WHO = {
+    "": frozenset(),
+    "anyone": frozenset(EVERYBODY),
+    "person": frozenset(EVERYBODY) - {"anonymous"},
+    "viewer": frozenset(ROLES),
+    "operator": frozenset({"operator"}),
+    "approver": frozenset({"approver"}),
+    "administrator": frozenset({"administrator"}),
+    "operator or approver": frozenset({"operator", "approver"}),
+    "operator or administrator": frozenset({"operator", "administrator"}),
+}
+
+
+class Row(NamedTuple):
+    get: str = ""
+    post: str = ""
+
+
+TABLE: dict[str, Row] = {
+    # Signing in, passwords, people, health
+    "login": Row(get="anyone", post="anyone"),
+    "fresh_login": Row(get="person", post="person"),
+    "logout": Row(post="person"),
+    "password_change": Row(get="person", post="person"),
+    "people": Row(get="administrator"),
+    "person_new": Row(get="administrator", post="administrator"),
+    "person": Row(get="administrator"),
+    "person_rename": Row(post="administrator"),
+    "person_roles": Row(post="administrator"),
+    "person_deactivate": Row(post="administrator"),
+    "person_activate": Row(post="administrator"),
+    "person_reset": Row(post="administrator"),
+    "person_sign_out": Row(post="administrator"),
+    "livez": Row(get="anyone"),
+    "readyz": Row(get="anyone"),
+    # Inventory
+    "hosts": Row(get="viewer"),
+    "hosts_export": Row(get="viewer"),
+    "hosts_tag": Row(post="operator"),
+    "hosts_move": Row(post="operator"),
+    "hosts_read": Row(post="operator"),
+    "hosts_remove": Row(post="operator"),
+    "hosts_import": Row(get="operator", post="operator"),
+    "hosts_import_preview": Row(get="operator"),
+    "hosts_import_confirm": Row(post="operator"),
+    "host_new": Row(get="operator", post="operator"),
+    "host_draft": Row(get="operator"),
+    "host_draft_state": Row(get="operator"),
+    "host_draft_scan": Row(post="operator"),
+    "host_draft_pin": Row(post="operator"),
+    "host_draft_login": Row(post="operator"),
+    "host_draft_save": Row(post="operator"),
+    "host_draft_discard": Row(post="operator"),
+    "host": Row(get="viewer"),
+    "host_state": Row(get="viewer"),
+    "host_edit": Row(get="operator", post="operator"),
+    "host_remove": Row(get="operator", post="operator"),
+    "host_read": Row(post="operator"),
+    "host_scan": Row(post="operator or administrator"),
+    "host_pin": Row(post="operator or administrator"),
+    "clouds": Row(get="viewer"),
+    "cloud_new": Row(get="operator", post="operator"),
+    "cloud": Row(get="operator", post="operator"),
+    "cloud_remove": Row(post="operator"),
+    "pool_new": Row(get="operator", post="operator"),
+    "pool": Row(get="operator", post="operator"),
+    "pool_remove": Row(post="operator"),
+    "credentials": Row(get="administrator"),
+    "credential_new": Row(get="administrator", post="administrator"),
+    "credential": Row(get="administrator"),
+    "credential_edit": Row(get="administrator", post="administrator"),
+    "credential_rotate": Row(get="administrator", post="administrator"),
+    "credential_remove": Row(post="administrator"),
+    # Operations
+    "home": Row(get="viewer"),
+    "runbooks": Row(get="viewer"),
+    "runbook_start": Row(get="viewer", post="operator"),
+    "operations": Row(get="viewer"),
+    "operation": Row(get="viewer"),
+    "operation_step": Row(get="viewer"),
+    "operation_resolve": Row(post="operator or approver"),
+    "operation_cancel": Row(post="operator"),
+    "operation_retry": Row(post="operator"),
+    "operation_undo": Row(post="operator"),
+    "operation_again": Row(post="operator"),
+    "operation_approve": Row(post="approver"),
+    "operation_reject": Row(post="approver"),
+    "operation_revoke": Row(post="approver"),
+    "operation_page": Row(get="viewer", post="operator"),
+    "operation_page_check": Row(post="operator"),
+    "operation_review": Row(get="viewer"),
+    "operation_replan": Row(post="operator"),
+    "operation_submit": Row(post="operator"),
+    "operation_discard": Row(post="operator"),
+    "log": Row(get="viewer"),
+    "log_search": Row(get="viewer"),
+    "log_raw": Row(get="viewer"),
+    "log_page": Row(get="viewer"),
+    "events": Row(get="viewer"),
+    "approvals": Row(get="viewer"),
+    "rulebook": Row(get="viewer"),
+    "restorations": Row(get="viewer"),
+    "restoration_settle": Row(post="operator"),
+    "audit": Row(get="administrator"),
+    "audit_verify": Row(post="administrator"),
+    "audit_export": Row(get="administrator"),
+}
+
+
+class Things:
+    """Makes what an address is about. `user` is who asks: drafts are shown to their owner only."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+
+    def person(self) -> dict[str, Any]:
+        return {"pk": User.objects.create_user(f"person-{secrets.token_hex(4)}").pk}
+
+    def cloud(self) -> dict[str, Any]:
+        return {"pk": Cloud.objects.create(name="Amsterdam").pk}
+
+    def pool(self) -> dict[str, Any]:
+        return {"pk": Pool.objects.create(name="pool-1", cloud=Cloud.objects.create(name="Amsterdam")).pk}
+
+    def host(self) -> dict[str, Any]:
+        return {"pk": Host.objects.create(name="xen1", address="10.0.0.1").pk}
+
+    def _credential(self) -> Credential:
+        return Credential.objects.create(name="root key", kind="key", username="root", secret="sealed", public="ssh-ed25519 AAAA portal")
+
+    def credential(self) -> dict[str, Any]:
+        return {"pk": self._credential().pk}
+
+    def host_draft(self) -> dict[str, Any]:
+        return {"pk": HostDraft.objects.create(owner=self.user, address="10.0.0.2", credential=self._credential(), state="scanned").pk}
+
+    def hosts_import(self) -> dict[str, Any]:
+        return {"pk": HostImport.objects.create(owner=self.user, text="name,address\nxen1,10.0.0.1\n").pk}
+
+    def _operation(self) -> Operation:
+        return Operation.objects.create(runbook="tests.ledger", title="Write a ledger", requester=self.user, token=secrets.token_hex(8))
+
+    def operation(self) -> dict[str, Any]:
+        operation = self._operation()
+        Step.objects.create(operation=operation, index=0, key="first", title="First", target="local")
+        return {"pk": operation.pk, "index": 0, "slug": operation.book.pages[0].slug}
+
+    def restoration(self) -> dict[str, Any]:
+        operation = self._operation()
+        step = Step.objects.create(operation=operation, index=0, key="first", title="First", target="local")
+        made = Restoration.objects.create(
+            operation=operation, step=step, key="first", resource="host:1", target="local", title="HA is off", way_back={}
+        )
+        return {"pk": made.pk}
+
+    def runbook(self) -> dict[str, Any]:
+        return {"name": "tests.ledger"}
+
+
+ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
+    "person": Things.person,
+    "cloud": Things.cloud,
+    "pool": Things.pool,
+    "host": Things.host,
+    "host_draft": Things.host_draft,
+    "hosts_import": Things.hosts_import,
+    "credential": Things.credential,
+    "operation": Things.operation,
+    "log": Things.operation,
+    "events": Things.operation,
+    "restoration": Things.restoration,
+    "runbook": Things.runbook,
+}
+"""By the beginning of an address's name; the longest that fits counts."""
+
+
+class Address(NamedTuple):
+    name: str
+    route: str
+    takes: frozenset[str]
+    """Names of its arguments."""
+
+    def url(self, things: Things) -> str:
+        if not self.takes:
+            return reverse(self.name)
+        fits = max((start for start in ARGUMENTS if self.name.startswith(start)), key=len, default="")
+        assert fits, f"{self.name} ({self.route}) takes {set(self.takes)}: add an entry to ARGUMENTS in {__file__}"
+        made = ARGUMENTS[fits](things)
+        return reverse(self.name, kwargs={name: made[name] for name in self.takes})
+
+
+def addresses(patterns: Iterable[URLPattern | URLResolver], before: str = "", takes: frozenset[str] = frozenset()) -> Iterator[Address]:
+    for one in patterns:
+        route, names = before + str(one.pattern), takes | one.pattern.converters.keys()
+        if isinstance(one, URLResolver):
+            yield from addresses(one.url_patterns, route, names)
+        else:
+            yield Address(one.name or "", route, names)
+
+
+ALL = sorted(addresses(get_resolver().url_patterns), key=lambda address: address.route)
+
+
+@pytest.fixture(autouse=True)
+def test_runbook(settings: Any) -> Iterator[None]:
+    settings.RUNBOOKS = ["tests.operations.books.Ledger"]
+    registry.runbooks.cache_clear()
+    yield
+    registry.runbooks.cache_clear()
+
+
+class Caller(NamedTuple):
+    role: str
+    user: User
+    client: Client
+
+
+@pytest.fixture
+def callers(person: Callable[..., User]) -> list[Caller]:
+    """One for each of EVERYBODY. The anonymous one owns things, too, without being signed in."""
+    made = []
+    for role in EVERYBODY:
+        user, client = person(role, *({role} & set(ROLES))), Client()
+        if role != "anonymous":
+            client.force_login(user)
+        made.append(Caller(role, user, client))
+    return made
+
+
+def answer(address: Address, caller: Caller, method: str) -> HttpResponse:
+    """Of one request, whose effects are taken back."""
+    with transaction.atomic():
+        url = address.url(Things(caller.user))
+        response: HttpResponse = getattr(caller.client, method)(url)
+        transaction.set_rollback(True)
+    if address.name in ("logout", "password_change"):
+        caller.client.force_login(caller.user)
+    return response
+
+
+def verdict(response: HttpResponse, role: str) -> str:
+    if role == "anonymous" and response.status_code == 302 and urlsplit(response.headers["Location"]).path == reverse("login"):
+        return "sign in first"
+    if response.status_code >= 500 and response.status_code != 503:  # 503 is a proper answer of the health page
+        return "broken"
+    return {403: "forbidden", 405: "no such method"}.get(response.status_code, "allowed")
+
+
+def test_every_address_has_a_row() -> None:
+    missing = [f'    "{address.name}": Row(get="…", post="…"),  # {address.route}' for address in ALL if address.name not in TABLE]
+    assert not missing, "These addresses are in no row of TABLE in tests/test_url_access.py. Say who may use them:\n" + "\n".join(missing)
+
+
+def test_every_row_has_an_address() -> None:
+    assert set(TABLE) == {address.name for address in ALL}
+
+
+def test_names_are_unique() -> None:
+    names = [address.name for address in ALL]
+    assert "" not in names and len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("address", ALL, ids=lambda address: address.name)
+def test_who_may(address: Address, method: str, callers: list[Caller]) -> None:
+    may = WHO[getattr(TABLE.get(address.name, Row()), method)]
+    wrong = {}
+    for caller in callers:
+        said = verdict(answer(address, caller, method), caller.role)
+        if said not in _expected(may, caller.role):
+            wrong[caller.role] = said
+    assert not wrong, f"{method.upper()} {address.route}: the table says {sorted(may) or 'nobody'}, but {wrong}"
+
+
+def _expected(may: frozenset[str], role: str) -> set[str]:
+    """Where a method is for nobody, a role that may not even look can be refused first."""
+    if role in may:
+        return {"allowed"}
+    refused = {"sign in first"} if role == "anonymous" else {"forbidden"}
+    return refused if may else {*refused, "no such method"}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("address", ALL, ids=lambda address: address.name)
+def test_a_method_for_nobody_is_405_for_who_may_use_the_other(address: Address, method: str, callers: list[Caller]) -> None:
+    row = TABLE.get(address.name, Row())
+    if getattr(row, method):
+        return
+    other = "post" if method == "get" else "get"
+    for caller in callers:
+        if caller.role in WHO[getattr(row, other)]:
+            assert answer(address, caller, method).status_code == 405, f"{method.upper()} {address.route} as {caller.role}"
+
+
+@pytest.mark.parametrize("address", [address for address in ALL if TABLE.get(address.name, Row()).post], ids=lambda address: address.name)
+def test_a_post_without_the_token_is_refused(address: Address, callers: list[Caller]) -> None:
+    for caller in callers:
+        if caller.role in WHO[TABLE[address.name].post]:
+            strict = Client(enforce_csrf_checks=True)
+            strict.cookies = caller.client.cookies
+            response = answer(address, Caller(caller.role, caller.user, strict), "post")
+            assert response.status_code == 403 and b"This form was too old" in response.content, f"{address.route} as {caller.role}"
