@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "opsportal.web.middleware.session_ended",
+    "opsportal.web.middleware.own_password_first",
     "opsportal.web.middleware.no_store",
     "axes.middleware.AxesMiddleware",
 ]
@@ -102,32 +103,41 @@ FORM_RENDERER = "opsportal.web.forms.PortalFormRenderer"
 
 NAVIGATION = [
     ("Home", "home", "house", "viewer"),
+    ("Inventory", "", "", ""),
     ("Clouds", "clouds", "cloud", "viewer"),
     ("Hosts", "hosts", "server", "viewer"),
+    ("Credentials", "credentials", "key-round", "administrator"),
+    ("Releases", "", "", ""),
     ("Sources", "sources", "git-branch", "viewer"),
     ("Builds", "builds", "package", "viewer"),
     ("Schedules", "schedules", "calendar-clock", "viewer"),
+    ("Networking", "", "", ""),
     ("Networks", "networks", "network", "viewer"),
+    ("Operations", "", "", ""),
     ("Runbooks", "runbooks", "book-open", "viewer"),
-    ("Operations", "operations", "list-checks", "viewer"),
+    ("All operations", "operations", "list-checks", "viewer"),
     ("Approvals", "approvals", "stamp", "viewer"),
     ("Restorations", "restorations", "undo-2", "viewer"),
     ("Rulebook", "rulebook", "scale", "viewer"),
+    ("Practice", "", "", ""),
     ("Lab", "lab", "flask-conical", "viewer"),
-    ("Credentials", "credentials", "key-round", "administrator"),
+    ("Administration", "", "", ""),
     ("People", "people", "users", "administrator"),
-    ("Audit", "audit", "scroll-text", "administrator"),
+    ("Audit trail", "audit", "scroll-text", "administrator"),
 ]
-"""The menu: label, name of the address, lucide icon, role that sees it. An entry whose address does not exist is left out."""
+"""The menu: label, name of the address, lucide icon, role that sees it. An entry whose address does not exist is left out.
+One without an address is the heading of those after it."""
 
 
-def _database() -> dict[str, object]:
+def _database() -> dict[str, Any]:
     """DATABASE_URL, or SQLite in the state directory, opened so that several processes can write."""
     if env.str("DATABASE_URL", default=""):
-        database: dict[str, object] = env.db("DATABASE_URL")
-        if database["ENGINE"] == "django.db.backends.postgresql":
+        database: dict[str, Any] = env.db("DATABASE_URL")
+        if database.get("ENGINE") not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
+            raise ImproperlyConfigured("DATABASE_URL names PostgreSQL, as in postgres://name:password@host/database?sslmode=verify-full")
+        if database["ENGINE"] == "django.db.backends.postgresql" and not TESTING:
             # Connections outlive requests in a pool; under ASGI CONN_MAX_AGE must stay 0.
-            database["OPTIONS"] = {"pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL", default=8)}} if not TESTING else {}
+            database.setdefault("OPTIONS", {})["pool"] = {"min_size": 0, "max_size": env.int("DATABASE_POOL", default=8)}
         return database
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -157,6 +167,8 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_CALLABLE = "opsportal.web.login.locked_out"
 AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+"""Further tries change nothing: the page says until when, and that stays true."""
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_IPWARE_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=0) or None
@@ -172,6 +184,7 @@ X_FRAME_OPTIONS = "DENY"
 if not EMBEDDED:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.int("TRUSTED_PROXIES", default=0) else None
     SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
     SECURE_HSTS_SECONDS = 31536000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
