@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 from django import forms
 from django.contrib.auth.models import User
@@ -56,7 +57,7 @@ def _as_post(typed: Mapping[str, list[str]]) -> QueryDict:
 def typed_in(form: forms.Form, data: QueryDict) -> dict[str, list[str]]:
     """What was typed, for the fields of this form only; at most 100,000 characters a field."""
     names = [form.add_prefix(name) for name in form.fields]
-    own = {key: data.getlist(key) for key in data if key in names or any(key.startswith(f"{name}_") for name in names)}
+    own = {key: data.getlist(key) for key in data if key in names or any(key.startswith((f"{name}_", f"{name}-")) for name in names)}
     return {key: [text[:100_000] for text in texts] for key, texts in own.items()}
 
 
@@ -106,13 +107,14 @@ def keep(operation: Operation, page: Page, data: QueryDict, *, user: User) -> Ke
 def _answers(book: Runbook[Any], params: Mapping[str, Any], form: forms.Form) -> dict[str, Any]:
     """The valid answers as plain JSON. What the parameters' own types refuse becomes an error at its field."""
     form.is_valid()
-    given = {name: _plain(value) for name, value in form.cleaned_data.items() if name in book.params.__dataclass_fields__}
-    for name in [name for name in given if (fault := _misfit(book, name, given[name]))]:
-        form.add_error(name if name in form.fields else None, _misfit(book, name, given[name]))
-        del given[name]
-    return {
-        name: _adapter(book, name).dump_python(_adapter(book, name).validate_python(value), mode="json") for name, value in given.items()
-    }
+    stored: dict[str, Any] = {}
+    for name, value in list(form.cleaned_data.items()):
+        if name in book.params.__dataclass_fields__:
+            try:
+                stored[name] = _stored(book, name, _plain(value))
+            except ValidationError as error:
+                form.add_error(name if name in form.fields else None, f"This does not fit: {error.errors()[0]['msg']}.")
+    return stored
 
 
 def _plain(value: Any) -> Any:
@@ -121,22 +123,10 @@ def _plain(value: Any) -> Any:
     return [item.pk for item in value] if isinstance(value, models.QuerySet) else value
 
 
-def _adapter(book: Runbook[Any], name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_types(book)[name])
-
-
-def _types(book: Runbook[Any]) -> dict[str, Any]:
-    from typing import get_type_hints
-
-    return get_type_hints(book.params, include_extras=True)
-
-
-def _misfit(book: Runbook[Any], name: str, value: Any) -> str:
-    try:
-        _adapter(book, name).validate_python(value)
-    except ValidationError as error:
-        return f"This does not fit: {error.errors()[0]['msg']}."
-    return ""
+def _stored(book: Runbook[Any], name: str, value: Any) -> Any:
+    """The value as the parameter's own type has it, in plain JSON; raises `ValidationError`."""
+    adapter: TypeAdapter[Any] = TypeAdapter(get_type_hints(book.params, include_extras=True)[name])
+    return adapter.dump_python(adapter.validate_python(value), mode="json")
 
 
 def prefill(book: Runbook[Any], query: QueryDict) -> dict[str, Any]:
@@ -144,10 +134,9 @@ def prefill(book: Runbook[Any], query: QueryDict) -> dict[str, Any]:
     names = [name for page in book.pages for name in page.form.base_fields if name in query and name in book.params.__dataclass_fields__]
     given: dict[str, Any] = {}
     for name in names:
-        for value in (query[name], query.getlist(name)):
-            if not _misfit(book, name, value):
-                given[name] = _adapter(book, name).dump_python(_adapter(book, name).validate_python(value), mode="json")
-                break
+        for value in (query.getlist(name), query[name]):
+            with suppress(ValidationError):
+                given[name] = _stored(book, name, value)
     return given
 
 
@@ -214,9 +203,8 @@ def _answered(operation: Operation, fields: Iterable[tuple[str, forms.Field]]) -
 
 def _choice(field: forms.Field, value: Any) -> str:
     """The words of a choice, where the field has fixed ones."""
-    if isinstance(field, forms.ModelChoiceField):
-        names = {obj.pk: str(obj) for obj in field.queryset.filter(pk__in=value if isinstance(value, list) else [value])} if value else {}
-        return ", ".join(names.values()) or shown(value)
-    choices = dict(getattr(field, "choices", None) or [])
     items = value if isinstance(value, list) else [value]
+    if isinstance(field, forms.ModelChoiceField) and field.queryset is not None and value:
+        return ", ".join(str(one) for one in field.queryset.filter(pk__in=items)) or shown(value)
+    choices = {} if isinstance(field, forms.ModelChoiceField) else dict(getattr(field, "choices", None) or [])
     return ", ".join(str(choices.get(item, choices.get(str(item), shown(item)))) for item in items) or "none"

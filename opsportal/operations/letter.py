@@ -65,6 +65,10 @@ class Paragraph:
     def lines(self) -> list[Line]:
         return diff(self.step.action) if isinstance(self.step.action, PutFile) else []
 
+    @property
+    def undo_lines(self) -> list[Line]:
+        return diff(self.step.undo) if isinstance(self.step.undo, PutFile) else []
+
 
 @dataclass(frozen=True)
 class Letter:

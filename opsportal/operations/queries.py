@@ -49,7 +49,7 @@ class Filter:
         if given["state"] not in (*S.values, *GROUPS):
             given["state"] = ""
         for name in ("since", "until"):
-            given[name] = given[name] if _day(given[name]) else ""
+            given[name] = given[name] if valid_day(given[name]) else ""
         return cls(**given)
 
     def without(self, *names: str) -> str:
@@ -73,14 +73,14 @@ class Filter:
         return bool(self.pairs)
 
 
-def _day(text: str) -> date | None:
+def valid_day(text: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
         return None
 
 
-def _midnight(text: str, days: int = 0) -> datetime:
+def midnight(text: str, days: int = 0) -> datetime:
     """The begin of a day, in UTC as everything the portal shows."""
     return timezone.make_aware(datetime.combine(date.fromisoformat(text), time())) + timedelta(days=days)
 
@@ -120,10 +120,10 @@ def _between(wanted: Filter) -> Q:
     """Numbers grow with time, so two look-ups by time bound the numbers, whatever else is asked for."""
     found, every = Q(), Operation.objects.all()
     if wanted.since:
-        first = every.filter(created_at__gte=_midnight(wanted.since)).order_by("created_at").values_list("pk", flat=True).first()
+        first = every.filter(created_at__gte=midnight(wanted.since)).order_by("created_at").values_list("pk", flat=True).first()
         found &= Q(pk__gte=first) if first else Q(pk=None)
     if wanted.until:
-        last = every.filter(created_at__lt=_midnight(wanted.until, 1)).order_by("-created_at").values_list("pk", flat=True).first()
+        last = every.filter(created_at__lt=midnight(wanted.until, 1)).order_by("-created_at").values_list("pk", flat=True).first()
         found &= Q(pk__lte=last) if last else Q(pk=None)
     return found
 
@@ -229,8 +229,8 @@ def usual_seconds(runbook: str, keys: Iterable[str], runs: int = 8) -> dict[str,
 
 def readings(operation: Operation) -> list[FactReading]:
     """The facts the operation's plan rests on: the newest answer to each question, those that failed first."""
-    newest = FactReading.objects.filter(operation=operation, revision__gt=0).order_by().values("key").annotate(pk=Max("pk"))
-    found = FactReading.objects.filter(pk__in=newest.values("pk")).defer("value")
+    newest = FactReading.objects.filter(operation=operation, revision__gt=0).order_by().values("key").annotate(newest=Max("pk"))
+    found = FactReading.objects.filter(pk__in=newest.values("newest")).defer("value")
     return sorted(found, key=lambda reading: (not reading.error, reading.read_at))
 
 
