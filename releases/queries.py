@@ -1,0 +1,277 @@
+"""Sets of builds, sources and schedules: the lists with their filters, and what stands around one build or source."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.db.models import Count, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from opsportal.operations.queries import Listing, listing
+from opsportal.operations.states import DRIVEN, FINAL, OPEN, OperationState
+from opsportal.web.charts import Bar, Stack
+from releases.models import Artefact, Build, Look, Schedule, Source
+
+RESULTS = (
+    OperationState.SUCCEEDED,
+    OperationState.FAILED,
+    OperationState.CANCELLED,
+    OperationState.STALE,
+    OperationState.UNKNOWN,
+)
+GOING = "going"
+CHARTED = 50
+WEEKS = 12
+COUNTED = 2000
+"""Builds that the chart by week looks through at most."""
+
+_LISTED = (
+    "version", "ref", "commit", "patches", "keep", "artefacts_gone_at", "created_at", "source", "source__name", "schedule", "schedule__name",
+    "operation", "operation__state", "operation__kind", "operation__started_at", "operation__ended_at", "operation__requester",
+    "operation__requester__username",
+)  # fmt: skip
+_UNREAD = ("operation__plan", "operation__looks", "operation__findings", "operation__typed", "operation__params")
+"""Columns of an operation that may be large and that no page of builds shows."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the list of builds is narrowed to. Plain texts from the address bar; what makes no sense counts as not given."""
+
+    q: str = ""
+    source: str = ""
+    result: str = ""
+    version: str = ""
+    branch: str = ""
+    who: str = ""
+    schedule: str = ""
+    since: str = ""
+    until: str = ""
+    kept: str = ""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Filter:
+        given = {field.name: str(raw.get(field.name, "")).strip()[:200].replace("\0", "") for field in fields(cls)}
+        for name in ("source", "schedule"):
+            given[name] = given[name] if given[name].isascii() and given[name].isdigit() and len(given[name]) < 16 else ""
+        for name in ("since", "until"):
+            given[name] = given[name] if _day(given[name]) else ""
+        given["result"] = given["result"] if given["result"] in (*RESULTS, GOING) else ""
+        return cls(**given | {"kept": "1" if given["kept"] else ""})
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(field.name, value) for field in fields(self) if (value := getattr(self, field.name))]
+
+    def without(self, *names: str) -> str:
+        """The query string with these left out: for links that set another in their place."""
+        return urlencode({name: value for name, value in self.pairs if name not in names})
+
+    @property
+    def query(self) -> str:
+        return self.without()
+
+    @property
+    def but_result(self) -> str:
+        return self.without("result")
+
+    @property
+    def active(self) -> bool:
+        return bool(self.pairs)
+
+    @property
+    def more(self) -> bool:
+        """A filter is set that the page shows under "More filters"."""
+        return any((self.version, self.branch, self.who, self.schedule, self.since, self.until, self.kept))
+
+    @property
+    def key(self) -> str:
+        """What pages go on from. By the operation where an index on operations does the narrowing: both grow alike."""
+        return "operation_id" if self.result or self.who else "pk"
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _midnight(text: str, days: int = 0) -> datetime:
+    return timezone.make_aware(datetime.combine(date.fromisoformat(text), time())) + timedelta(days=days)
+
+
+def matching(wanted: Filter) -> QuerySet[Build]:
+    """All builds that match, in no order."""
+    found = Build.objects.order_by()
+    exact = {"source_id": wanted.source, "schedule_id": wanted.schedule, "ref": wanted.branch}
+    found = found.filter(**{name: value for name, value in exact.items() if value})
+    if wanted.result:
+        states = DRIVEN | {OperationState.APPROVED, OperationState.AWAITING_APPROVAL} if wanted.result == GOING else {wanted.result}
+        found = found.filter(operation__state__in=states)
+    if wanted.version:
+        found = found.filter(version__startswith=wanted.version)
+    if wanted.who:
+        people = User.objects.filter(username__iexact=wanted.who).values_list("pk", flat=True)
+        found = found.filter(operation__requester_id__in=list(people[:5]))
+    if wanted.kept:
+        found = found.filter(keep=True)
+    if wanted.since:
+        found = found.filter(created_at__gte=_midnight(wanted.since))
+    if wanted.until:
+        found = found.filter(created_at__lt=_midnight(wanted.until, 1))
+    return found.filter(*(_said(word) for word in wanted.q.split()[:6]))
+
+
+def _said(word: str) -> Q:
+    """A word of the search: part of a version, the begin of a commit, "#12" or 12 for a pull request, or part of its title."""
+    number = word.removeprefix("#")
+    by_number = Q(patches__icontains=f'"number": "{number}"') if number.isascii() and number.isdigit() else Q()
+    if word.startswith("#") and by_number:
+        return by_number
+    found = Q(version__icontains=word) | by_number | Q(patches__icontains=word)
+    if (escaped := json.dumps(word)[1:-1]) != word:
+        found |= Q(patches__icontains=escaped)  # SQLite keeps JSON with \u escapes
+    if re.fullmatch(r"[0-9a-f]{4,64}", word.lower()):
+        found |= Q(commit__startswith=word.lower()) | Q(built_commit__startswith=word.lower())
+    return found
+
+
+def rows(found: QuerySet[Build]) -> QuerySet[Build]:
+    """With what a row shows: `files` and `bytes` count the artefacts."""
+    mine = Artefact.objects.filter(build=OuterRef("pk")).order_by().values("build")
+    return (
+        found.select_related("source", "schedule", "operation__requester")
+        .only(*_LISTED)
+        .annotate(
+            files=Coalesce(Subquery(mine.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0),
+            bytes=Coalesce(Subquery(mine.annotate(n=Sum("size")).values("n"), output_field=IntegerField()), 0),
+        )
+    )
+
+
+def page(wanted: Filter, before: int | None, after: int | None) -> Listing:
+    """One page of the list, newest first: one query, as quick on the last page as on the first."""
+    return listing(rows(matching(wanted)), before, after, key=wanted.key)
+
+
+def choices() -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Sources and schedules to filter by, in one query."""
+    sources = Source.objects.order_by().values_list(Value("source"), "pk", "name")
+    schedules = Schedule.objects.order_by().values_list(Value("schedule"), "pk", "name")
+    found = sorted(sources.union(schedules, all=True), key=lambda row: row[2].lower())
+    return [(pk, name) for kind, pk, name in found if kind == "source"], [(pk, name) for kind, pk, name in found if kind == "schedule"]
+
+
+def took(build: Build) -> timedelta | None:
+    """From the first step to the end. None before it began; a running build counts until now."""
+    operation = build.operation
+    if operation.started_at is None:
+        return None
+    return (operation.ended_at or timezone.now()) - operation.started_at
+
+
+def durations(wanted: Filter) -> list[Bar]:
+    """The newest that match, oldest first. One that never ran has no bar."""
+    found = matching(wanted).select_related("operation").only(
+        "version", "operation", "operation__state", "operation__started_at", "operation__ended_at"
+    )  # fmt: skip
+    newest = reversed(found.order_by(f"-{wanted.key}")[:CHARTED])
+    return [
+        Bar(f"#{build.pk}", span.total_seconds() if (span := took(build)) else None, build.operation.state, build.get_absolute_url(), build.version)
+        for build in newest
+    ]
+
+
+def weekly(wanted: Filter) -> list[Stack]:
+    """Results by week, of the last twelve weeks that have builds."""
+    since = timezone.now() - timedelta(weeks=WEEKS)
+    newest = matching(wanted).filter(created_at__gte=since).order_by(f"-{wanted.key}").values_list("created_at", "operation__state")
+    counted: dict[str, dict[str, int]] = {}
+    for made, state in reversed(newest[:COUNTED]):
+        year, week, _ = made.isocalendar()
+        parts = counted.setdefault(f"{year}-W{week:02d}", {})
+        parts[state] = parts.get(state, 0) + 1
+    return [Stack(label, parts) for label, parts in sorted(counted.items())]
+
+
+def sources() -> list[Source]:
+    """With `build_count`, `last` (its newest build), `next_at` (of its schedules) and `look` (how its mirror is)."""
+    found = list(
+        Source.objects.annotate(
+            build_count=Count("builds", distinct=True),
+            newest=Max("builds"),
+            next_at=Min("schedules__next_at", filter=Q(schedules__enabled=True)),
+        ).order_by("name")
+    )
+    newest = Build.objects.filter(pk__in=[one.newest for one in found if one.newest]).select_related("operation").defer(*_UNREAD)
+    last = {build.source_id: build for build in newest}
+    looks = {look.about: look for look in Look.objects.filter(kind="source")}
+    for one in found:
+        one.last = last.get(one.pk)  # type: ignore[attr-defined]
+        one.look = looks.get(str(one.pk))  # type: ignore[attr-defined]
+    return found
+
+
+def build(pk: int) -> QuerySet[Build]:
+    """One build with what its page shows."""
+    return Build.objects.filter(pk=pk).select_related("source", "schedule", "operation__requester", "operation__after").defer(
+        "operation__looks", "operation__findings", "operation__typed"
+    )  # fmt: skip
+
+
+def newest_of(source: Source, limit: int = 10) -> list[Build]:
+    return list(rows(Build.objects.filter(source=source)).order_by("-pk")[:limit])
+
+
+def versions_of(source: Source, limit: int = 40) -> list[dict[str, Any]]:
+    """Versions that were built, newest first: the number, how often, and the newest build of each."""
+    found = Build.objects.filter(source=source).order_by().values("version").annotate(times=Count("pk"), newest=Max("pk"))
+    return list(found.order_by("-newest")[:limit])
+
+
+def stored_bytes(source: Source) -> int:
+    """What the artefacts of a source take in the portal's store."""
+    there = Artefact.objects.filter(build__source=source, stored=True, build__artefacts_gone_at=None)
+    return there.aggregate(total=Sum("size"))["total"] or 0
+
+
+def before(build: Build) -> Build | None:
+    """The newest successful build of the same source that came before: what "new in this build" is measured against."""
+    earlier = Build.objects.filter(source=build.source_id, pk__lt=build.pk, operation__state=OperationState.SUCCEEDED)
+    return earlier.select_related("source", "operation").defer(*_UNREAD).order_by("-pk").first()
+
+
+def tries(build: Build) -> list[Build]:
+    """The builds that this one took up, or that took it up: one chain of retries and repetitions."""
+    near = Q(operation__after=build.operation_id) | Q(operation_id=build.operation.after_id or 0)
+    return list(Build.objects.filter(near).select_related("operation").defer(*_UNREAD).order_by("pk"))
+
+
+def schedules() -> QuerySet[Schedule]:
+    return Schedule.objects.select_related("source", "owner").order_by("source__name", "name")
+
+
+def running_of(schedule: Schedule) -> Build | None:
+    """A build of the schedule that has not ended."""
+    return Build.objects.filter(schedule=schedule, operation__state__in=OPEN).order_by("-pk").first()
+
+
+def compared(pks: Iterable[int]) -> list[Build]:
+    """Two builds, the older first, with all that comparing needs."""
+    found = Build.objects.filter(pk__in=list(pks)).select_related("source", "operation__requester").defer(*_UNREAD)
+    return list(found.prefetch_related("artefacts", "operation__steps").order_by("pk"))
+
+
+def pickable(source_id: int | None, limit: int = 60) -> list[Build]:
+    """What can be picked for comparing: ended builds, those of one source when it is known."""
+    found = Build.objects.filter(operation__state__in=FINAL).select_related("source", "operation").defer(*_UNREAD)
+    return list((found.filter(source_id=source_id) if source_id else found).order_by("-pk")[:limit])
