@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django import template
 
-from opsportal.operations import answering
+from opsportal.operations import answering, letter
+from opsportal.operations.models import Restoration
+from opsportal.operations.restorations import WAY_BACK
+from opsportal.operations.steps import PutFile
 from opsportal.transport.command import Command
 from opsportal.web import units
 
@@ -70,6 +74,27 @@ def shell(command: Command) -> str:
 def took(began: datetime, ended: datetime) -> str:
     """How long it was from one moment to the other."""
     return units.duration(ended - began)
+
+
+@register.filter
+def gist(detail: Mapping[str, Any]) -> str:
+    """An audit entry's detail on one line."""
+    return ", ".join(f"{words(name).lower()} {answering.shown(value)}" for name, value in detail.items() if value not in ("", None))
+
+
+@dataclass(frozen=True)
+class Back:
+    """A restoration's way back, as a page shows it."""
+
+    action: Any
+    proof: tuple[Any, ...]
+    lines: list[letter.Line]
+
+
+@register.simple_tag
+def way_back(restoration: Restoration) -> Back:
+    stored = WAY_BACK.validate_python(restoration.way_back)
+    return Back(stored.action, stored.proof, letter.diff(stored.action) if isinstance(stored.action, PutFile) else [])
 
 
 @register.filter
