@@ -147,6 +147,12 @@ def holders(targets: Iterable[str]) -> dict[str, Operation]:
     return held
 
 
+def called(numbers: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Name and address of each host by its number as text, for plans that say "host:3"."""
+    wanted = [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+    return {str(host.pk): (host.name, host.get_absolute_url()) for host in Host.objects.filter(pk__in=wanted)}
+
+
 def operations_on(target: str, limit: int = 10) -> list[Operation]:
     """The newest operations that had a step on a target."""
     numbers = Step.objects.filter(target=target).order_by("-operation_id").values_list("operation_id", flat=True).distinct()[:limit]
