@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from django.utils.module_loading import import_string
 
@@ -15,6 +15,10 @@ from opsportal.operations.steps import Step as Planned
 from opsportal.transport.detached import Detached
 
 LOOK_AROUND = 1.0
+PACE = 0.02
+"""Seconds between two small pieces: each costs a commit. The first after a silence is stored at once."""
+
+SMALL = 64 * 1024
 SAVE_PROGRESS = 0.5
 
 
@@ -75,9 +79,12 @@ def follow(operation: Operation, step: Step, planned: Planned, attempt: Attempt,
     try:
         for data in remote.follow(attempt.remote_key, step.log_bytes - attempt.log_base, max(until - time.monotonic(), 0.1)):
             if data:
+                began = time.monotonic()
                 writer.append(writer.size, data)
                 meter.feed(data)
                 crash.point("after-append")
+                if len(data) < SMALL:
+                    time.sleep(max(0.0, began + PACE - time.monotonic()))
             if time.monotonic() - looked > LOOK_AROUND:
                 looked = time.monotonic()
                 _look_around(operation, step, planned, attempt, remote, lease)
@@ -98,8 +105,7 @@ def _look_around(operation: Operation, step: Step, planned: Planned, attempt: At
         raise LeaseLost
     if attempt.exit_code is not None or not planned.interruptible:
         return
-    action = planned.action
-    assert isinstance(action, RunCommand)
+    action = cast(RunCommand, planned.action)
     if operation.cancel_requested_at:
         remote.cancel(attempt.remote_key)
     elif time.time() - attempt.intended_at.timestamp() > action.timeout:

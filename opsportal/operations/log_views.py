@@ -89,7 +89,7 @@ def _pieces(request: HttpRequest, operation: Operation) -> tuple[Iterator[bytes]
 
 async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Django would read a plain iterator to its end before it sends the first byte."""
-    while piece := await sync_to_async(next)(pieces, None):
+    while piece := await sync_to_async(lambda: next(pieces, b""))():
         yield piece
 
 

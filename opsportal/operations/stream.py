@@ -30,6 +30,9 @@ PREFIX = "opsportal.operation."
 LOOK_EVERY = 1.0
 """Seconds between two looks at the database."""
 
+PACE = 0.03
+"""Seconds between two pieces for one viewer. The first after a silence goes out at once."""
+
 KEEP_ALIVE = 15.0
 RECHECK = 5.0
 MAX_QUEUE = 200
@@ -227,13 +230,15 @@ def hub() -> Hub:
 
 async def watch(viewer: Viewer) -> AsyncIterator[bytes]:
     """What happens, as it happens, until the operation ended; b"" after each second of silence, so that the caller can look around."""
-    centre = hub()
+    centre, sent = hub(), 0.0
     while True:
         try:
             await asyncio.wait_for(viewer.ready.wait(), 1.0)
         except TimeoutError:
             yield b""
             continue
+        await asyncio.sleep(sent + PACE - time.monotonic())
+        sent = time.monotonic()
         lagged, viewer.lagged = viewer.lagged, False
         data = viewer.take()
         seen = centre.seen.get(viewer.operation_id)

@@ -4,7 +4,8 @@
 import { fill } from "./ansi.js";
 
 const TALLEST = 12_000_000; // pixels; Firefox ends at 17.8 million, Chromium at 33.5 million
-const CALM = 40; // milliseconds between two drawings for what is new; the reader's own movements are drawn at once
+const CALM = [30, 80]; // milliseconds between two drawings for what is new: twice what the browser needs to show one, within these
+const BAR = 300; // milliseconds between two movements of the scroll bar while the end is followed
 const SHORT = 262_144;
 
 export class Rows {
@@ -17,8 +18,10 @@ export class Rows {
     this.actions = actions;
     this.height = parseFloat(getComputedStyle(root).getPropertyValue("--log-row")) || 20;
     this.visible = 0;
-    this.top = 0;
+    this.top = 0; // pixels above the first visible row, in a log that is laid out in full
     this.last = 0;
+    this.stretched = 0;
+    this.moved = -BAR;
     this.follow = false;
     this.wrap = false;
     this.picked = null;
@@ -27,6 +30,7 @@ export class Rows {
     this.whole = new Map();
     this.frame = 0;
     this.drawn = 0;
+    this.calm = CALM[0];
     this.draw = this.draw.bind(this);
     this.scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => {
@@ -36,17 +40,16 @@ export class Rows {
     }).observe(this.scroll);
   }
 
-  // Draw soon; `calm` when nobody waits for it.
-  schedule(calm) {
-    if (this.frame) return;
-    const rest = calm ? this.drawn + CALM - performance.now() : 0;
-    if (rest <= 0) this.frame = requestAnimationFrame(this.draw);
-    else this.resting ??= setTimeout(() => this.#rested(), rest);
+  // Draw in the next frame.
+  schedule() {
+    this.frame ||= requestAnimationFrame(this.draw);
   }
 
-  #rested() {
-    this.resting = null;
-    this.schedule();
+  // Draw for what is new: at once, but not more often than this browser can show it, and not while nobody looks.
+  news() {
+    if (this.frame || this.resting) return;
+    if (document.hidden) this.schedule();
+    else this.resting = setTimeout(this.draw, Math.max(0, this.drawn + this.calm - performance.now()));
   }
 
   get tall() {
@@ -59,7 +62,7 @@ export class Rows {
 
   // How far the scroll bar goes.
   get room() {
-    return Math.max(0, Math.min(this.tall, TALLEST) - this.visible);
+    return Math.max(0, this.stretched - this.visible);
   }
 
   #scrolled() {
@@ -67,23 +70,29 @@ export class Rows {
     const moved = now - this.last;
     if (Math.abs(moved) < 1) return;
     this.last = now;
-    if (this.tall <= TALLEST) this.top = now;
-    else if (now <= 0) this.top = 0;
+    if (now <= 0) this.top = 0;
     else if (now >= this.room - 1) this.top = this.most;
     else if (Math.abs(moved) < 2 * this.visible) this.top += moved;
     else this.top = (now / this.room) * this.most;
     this.top = Math.min(this.most, Math.max(0, this.top));
     this.actions.moved(this.top >= this.most - this.height);
     clearTimeout(this.still);
-    this.still = setTimeout(() => this.#place(), 200);
+    this.still = setTimeout(() => this.#bar(), 200);
     this.schedule();
   }
 
-  // The scroll bar's place for `top`, without taking it for a movement of the reader.
-  #place() {
-    const wanted = this.tall <= TALLEST ? this.top : this.most ? (this.top / this.most) * this.room : 0;
-    if (Math.abs(wanted - this.last) < 1) return;
-    this.scroll.scrollTop = wanted;
+  // Length and place of the scroll bar for `top`, without taking it for a movement of the reader. It only shows where we are: what is
+  // drawn hangs on `top` alone.
+  #bar() {
+    this.moved = performance.now();
+    const wanted = Math.min(this.tall, TALLEST);
+    if (wanted !== this.stretched) {
+      this.space.style.height = `${wanted}px`;
+      this.stretched = wanted;
+    }
+    const place = this.most ? (this.top / this.most) * this.room : 0;
+    if (Math.abs(place - this.last) < 1) return;
+    this.scroll.scrollTop = place;
     this.last = this.scroll.scrollTop;
   }
 
@@ -91,15 +100,14 @@ export class Rows {
   show(row, above = 5) {
     this.follow = false;
     this.top = Math.min(this.most, Math.max(0, (row - above) * this.height));
-    this.#stretch();
-    this.#place();
+    this.#bar();
     this.schedule();
   }
 
   wraps(on) {
     const line = this.follow ? null : this.firstLine();
     this.wrap = on;
-    this.window.classList.toggle("log-wrap", on);
+    this.space.classList.toggle("log-wrap", on);
     if (line !== null) this.show(this.layout.rowOf(line), 0);
     this.schedule();
     return on;
@@ -113,26 +121,23 @@ export class Rows {
     return 0;
   }
 
-  #stretch() {
-    const wanted = Math.min(this.tall, TALLEST);
-    if (wanted === this.stretched) return;
-    this.space.style.height = `${wanted}px`;
-    this.stretched = wanted;
-  }
-
   draw() {
-    this.frame = 0;
+    if (this.frame) cancelAnimationFrame(this.frame);
+    clearTimeout(this.resting);
+    this.frame = this.resting = 0;
     this.drawn = performance.now();
     this.visible ||= this.scroll.clientHeight;
-    this.#stretch();
     this.top = this.follow ? this.most : Math.min(this.top, this.most);
-    if (this.follow) this.#place();
+    if (this.drawn > this.moved + BAR) this.#bar();
     const from = Math.floor(this.top / this.height);
     const to = Math.min(this.layout.rows, from + Math.ceil(this.visible / this.height) + 1);
     this.#wanted(from, to);
     this.#render(from, to);
     this.#shift(from, to);
     this.actions.drawn();
+    requestAnimationFrame(() => {
+      this.calm = Math.min(CALM[1], Math.max(CALM[0], 2 * (performance.now() - this.drawn)));
+    });
   }
 
   #shift(from, to) {

@@ -140,13 +140,14 @@ export class Search {
 
 // Marks what matches in the visible lines, without touching them.
 export function mark(element, pattern) {
-  if (!globalThis.CSS?.highlights) return;
+  if (!globalThis.CSS?.highlights || (!pattern && !CSS.highlights.has("log-match"))) return;
   const ranges = [];
   for (const line of pattern ? element.querySelectorAll(".log-line") : []) {
     for (const match of line.textContent.matchAll(pattern)) ranges.push(range(line, match.index, match.index + match[0].length));
     if (ranges.length > 2000) break;
   }
-  CSS.highlights.set("log-match", new Highlight(...ranges));
+  if (pattern) CSS.highlights.set("log-match", new Highlight(...ranges));
+  else CSS.highlights.delete("log-match");
 }
 
 function range(line, begin, end) {

@@ -22,13 +22,15 @@ export class Stream {
     this.lost = null;
     this.source = null;
     this.over = false;
+    this.patience = SILENT;
+    this.watching = setInterval(() => this.#watch(), 1000);
     document.addEventListener("visibilitychange", () => this.#seen());
   }
 
   open() {
     if (this.over) return;
     this.#drop();
-    this.#watch(SILENT);
+    this.#wait(SILENT);
     const source = new EventSource(`${this.addresses.events}?after=${this.after()}`);
     for (const kind of KINDS) source.addEventListener(kind, (message) => this.#heard(kind, JSON.parse(message.data)));
     source.addEventListener("alive", () => this.#heard());
@@ -39,6 +41,7 @@ export class Stream {
   close(name) {
     this.over = true;
     this.#drop();
+    clearInterval(this.watching);
     clearTimeout(this.asking);
     clearTimeout(this.again);
     this.state(name);
@@ -47,7 +50,6 @@ export class Stream {
   #drop() {
     this.source?.close();
     this.source = null;
-    clearTimeout(this.silence);
   }
 
   #heard(kind, payload) {
@@ -55,16 +57,20 @@ export class Stream {
     this.failures = 0;
     this.lost = null;
     this.#stopAsking();
-    this.#watch(DEAD);
+    this.#wait(DEAD);
     this.state("live");
     if (kind === "end") this.close(payload.reason === "signed out" ? "signed out" : "ended");
     if (kind) this.event(kind, payload);
   }
 
+  #wait(patience) {
+    this.heard = performance.now();
+    this.patience = patience;
+  }
+
   // Silence for so long means that nothing comes through.
-  #watch(patience) {
-    clearTimeout(this.silence);
-    this.silence = setTimeout(() => this.#broken(), patience);
+  #watch() {
+    if (this.source && performance.now() - this.heard > this.patience) this.#broken();
   }
 
   #failed() {

@@ -27,7 +27,7 @@ class Log {
     this.rows = new Rows(this.live, this.layout, this.lines, {
       header: (...what) => this.header.row(...what),
       moved: (atEnd) => this.follow(atEnd),
-      drawn: () => mark(this.rows.window, this.search.pattern),
+      drawn: () => this.drawn(),
       whole: (line) => `${this.addresses.raw}?line=${line}`,
     });
     this.search = new Search(this.live, start.addresses.search, {
@@ -108,7 +108,7 @@ class Log {
     const step = this.summary.steps.find((one) => one.index === payload.index);
     if (step) step.progress = payload;
     this.dispatch("progress", payload);
-    this.rows.schedule();
+    this.rows.news();
   }
 
   on_end(payload) {
@@ -137,12 +137,13 @@ class Log {
 
   changed() {
     this.layout.update(this.summary.steps, this.lines.total);
-    this.root.dataset.state = this.summary.state;
-    this.#texts();
-    this.rows.schedule(true);
+    this.rows.news();
   }
 
-  #texts() {
+  // What stands around the rows changes with them.
+  drawn() {
+    mark(this.rows.window, this.search.pattern);
+    if (this.root.dataset.state !== this.summary.state) this.root.dataset.state = this.summary.state;
     const size = `${NUMBERS.format(this.lines.total)} ${this.lines.total === 1 ? "line" : "lines"}`;
     put(this.live.querySelector(".log-size"), size);
     put(this.root.querySelector(".log-marker"), this.summary.marker);
@@ -154,6 +155,8 @@ class Log {
   }
 
   connection(name, since) {
+    if (this.connected === name && name !== "lost") return;
+    this.connected = name;
     const at = since?.toLocaleTimeString("en-GB");
     const says = {
       live: "Live",
@@ -172,7 +175,7 @@ class Log {
     const { started, ended } = this.summary;
     const over = FINAL.includes(this.summary.state);
     put(this.live.querySelector(".log-clock"), started ? `${over ? "Took" : "Running for"} ${duration((over && ended ? ended : this.now()) - started)}` : "");
-    if (!document.hidden) this.rows.schedule(true);
+    this.rows.news();
     if (!over || !ended) setTimeout(() => this.tick(), 1000);
   }
 

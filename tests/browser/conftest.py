@@ -7,7 +7,6 @@ the portal's database, keys and broker, so that a test makes what it needs with 
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -52,8 +51,8 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def portal_environment() -> dict[str, str]:
-    """Settings of the portal's processes; PORTAL_TEST_ENVIRONMENT (JSON) adds to them by hand."""
-    return {"OPSPORTAL_RUNBOOKS": "tests.operations.books.Ledger", **json.loads(os.environ.get("PORTAL_TEST_ENVIRONMENT", "{}"))}
+    """Settings of the portal's processes. A module that needs others overrides this and `portal_stack`."""
+    return {"OPSPORTAL_RUNBOOKS": "tests.operations.books.Ledger"}
 
 
 @pytest.fixture(scope="session")

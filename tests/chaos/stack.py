@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -29,7 +30,7 @@ def redis_binary() -> str:
 
 
 class Stack:
-    """Workers run with the environment given; each can be killed and started again."""
+    """Its processes run with the environment given and with PORTAL_TEST_ENVIRONMENT (JSON); each can be killed and started again."""
 
     def __init__(self, state: Path, **environment: str) -> None:
         self.state = state
@@ -44,6 +45,7 @@ class Stack:
             "SECRET_KEY": "chaos" * 12,
             "REDIS_URL": f"unix://{state}/redis.sock",
             **environment,
+            **json.loads(os.environ.get("PORTAL_TEST_ENVIRONMENT", "{}")),
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ports: dict[str, int] = {}

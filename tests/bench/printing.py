@@ -1,0 +1,68 @@
+"""A runbook whose one step prints: what the log's figures are taken with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from opsportal.operations.facts import FactSet
+from opsportal.operations.runbook import Risk, Runbook
+from opsportal.operations.steps import Effect, NothingToUndo, RunCommand, Step
+from opsportal.transport.command import Command
+
+STAMPED = """
+import sys, time
+rate, seconds = float(sys.argv[1]), float(sys.argv[2])
+begin = time.monotonic()
+for number in range(int(rate * seconds)):
+    rest = begin + number / rate - time.monotonic()
+    if rest > 0:
+        time.sleep(rest)
+    sys.stdout.write(f"{time.time_ns()} line {number} of what a build prints while it compiles one class after another\\n")
+    sys.stdout.flush()
+"""
+"""Prints lines at a rate for some seconds, each beginning with the time in nanoseconds since 1970."""
+
+AT_ONCE = """
+import sys, time
+print("began", time.time_ns())
+for number in range(int(sys.argv[1])):
+    sys.stdout.write(f"line {number} of what a build prints while it compiles one class after another\\n")
+sys.stdout.flush()
+print("ended", time.time_ns())
+"""
+"""Prints so many lines as fast as it can, and when it began and ended."""
+
+PROGRAMS = {"stamped": STAMPED, "at-once": AT_ONCE}
+
+
+@dataclass(frozen=True)
+class PrintingParams:
+    program: str = "stamped"
+    arguments: tuple[str, ...] = ()
+
+
+class Printing(Runbook[PrintingParams]):
+    name = "bench.printing"
+    title = "Print lines"
+    summary = "Prints."
+    when = "For figures."
+    goes_wrong = "Nothing."
+    afterwards = "It was printed."
+    risk = Risk.ROUTINE
+    approvals = 0
+    params = PrintingParams
+    pages = ()
+
+    def subject(self, params: PrintingParams) -> str:
+        return params.program
+
+    def locks(self, params: PrintingParams) -> Iterable[str]:
+        return [f"print:{params.program}"]
+
+    def plan(self, params: PrintingParams, facts: FactSet) -> Iterable[Step]:
+        command = Command((sys.executable, "-c", PROGRAMS[params.program], *params.arguments))
+        yield Step(
+            "print", "local", "Print", "To be read.", RunCommand(command, timeout=600), Effect.IDEMPOTENT, True, (), (), NothingToUndo()
+        )
