@@ -1,7 +1,7 @@
 """Every address with every role, by one table. An address without a row fails the test.
 
-To add an address: put a row into TABLE that says who may GET it and who may POST to it ("" for nobody: the method is not allowed). When it takes
-arguments and no entry of ARGUMENTS fits its name yet, add one that makes the thing it is about.
+To add an address: put a row into TABLE that says who may GET it and who may POST to it ("" for nobody: the method is not allowed).
+When it takes arguments and no entry of ARGUMENTS fits its name yet, add one that makes the thing it is about.
 """
 
 from __future__ import annotations

@@ -40,12 +40,17 @@ def held_by(user: AbstractBaseUser | AnonymousUser | User | None) -> frozenset[s
     return frozenset(held | {"viewer"}) if held else frozenset()
 
 
+def _fetch_groups(user: User | AnonymousUser) -> None:
+    """Once for the whole request: the view and the page ask again. Django forgets them when the object is read anew."""
+    if isinstance(user, User):
+        prefetch_related_objects([user], "groups")
+
+
 def _requires(role: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            # Once for the whole request: the view and the page ask again.
-            prefetch_related_objects([request.user], "groups")
+            _fetch_groups(request.user)
             if not has_role(request.user, role):
                 raise PermissionDenied(f"This needs the role of {role}.")
             return view(request, *args, **kwargs)

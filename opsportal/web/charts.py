@@ -22,14 +22,16 @@ HEIGHT, TOP, LEFT, BOTTOM, RIGHT = 150, 22, 72, 22, 12
 """The plot and what stands around it, in CSS pixels."""
 BAR, GAP = 22, 8
 
+_GROUND = '<rect width="8" height="8" fill="currentColor" fill-opacity=".18"/>'
 _PATTERNS = {
     "ok": '<rect width="8" height="8" fill="currentColor"/>',
-    "bad": '<rect width="8" height="8" fill="currentColor" fill-opacity=".2"/><path d="M-2 2l4-4M0 8l8-8M6 10l4-4" stroke="currentColor" stroke-width="2.4"/>',
-    "warn": '<rect width="8" height="8" fill="currentColor" fill-opacity=".15"/><path d="M0 2h8M0 6h8" stroke="currentColor" stroke-width="1.8"/>',
-    "unknown": '<rect width="8" height="8" fill="currentColor" fill-opacity=".15"/><circle cx="2" cy="2" r="1.4" fill="currentColor"/><circle cx="6" cy="6" r="1.4" fill="currentColor"/>',
-    "running": '<rect width="8" height="8" fill="currentColor" fill-opacity=".15"/><path d="M2 0v8M6 0v8" stroke="currentColor" stroke-width="1.6"/>',
-    "none": '<rect width="8" height="8" fill="currentColor" fill-opacity=".3"/>',
-}  # fmt: skip
+    "bad": f'{_GROUND}<path d="M-2 2l4-4M0 8l8-8M6 10l4-4" stroke="currentColor" stroke-width="2.4"/>',
+    "warn": f'{_GROUND}<path d="M0 2h8M0 6h8" stroke="currentColor" stroke-width="1.8"/>',
+    "unknown": f'{_GROUND}<path d="M2 .5v3M6 4.5v3" stroke="currentColor" stroke-width="3"/>',
+    "running": f'{_GROUND}<path d="M2 0v8M6 0v8" stroke="currentColor" stroke-width="1.6"/>',
+    "none": _GROUND,
+}
+"""A tile of 8 by 8 for each tone."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _step(top: float, unit: str) -> float:
     if unit == "seconds":
         rounds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400]
         return next((float(one) for one in rounds if top / one <= 4), top / 3)
-    magnitude = 10 ** math.floor(math.log10(top))
+    magnitude = 10.0 ** math.floor(math.log10(top))
     steps = [magnitude * part for part in (0.25, 0.5, 1, 2, 2.5, 5)]
     return next((one for one in steps if top / one <= 4), magnitude * 5.0)
 
@@ -83,12 +85,25 @@ def _grid(top: float, step: float, width: float, unit: str) -> SafeString:
     lines = [step * number for number in range(int(top / step + 1.001))]
     return format_html_join(
         "",
-        '<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/><text x="{}" y="{:.1f}" text-anchor="end">{}</text>',
+        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            ("grid" if value else "base", LEFT, f"{width - RIGHT}", y, y, LEFT - 8, y + 4, _said(value, unit) if value else "0")
-            for value, y in ((value, float(_y(value, top))) for value in lines)
+            (
+                "grid" if value else "base",
+                LEFT,
+                _px(width - RIGHT),
+                _px(y),
+                _px(y),
+                LEFT - 8,
+                _px(y + 4),
+                _said(value, unit) if value else "0",
+            )
+            for value, y in ((value, _y(value, top)) for value in lines)
         ),
     )
+
+
+def _px(length: float) -> str:
+    return f"{length:.1f}".removesuffix(".0")
 
 
 def _y(value: float, top: float) -> float:
@@ -109,8 +124,9 @@ def _linked(url: str, inside: SafeString) -> SafeString:
 
 def _column(ident: str, x: float, y: float, height: float, tone: str, title: str) -> SafeString:
     return format_html(
-        '<rect class="tone-{}" x="{:.1f}" y="{:.1f}" width="{}" height="{:.1f}" fill="url(#{}-{})" stroke="currentColor"><title>{}</title></rect>',
-        tone, float(x), float(y), BAR, float(max(height, 1)), ident, tone, title,
+        '<rect class="tone-{}" x="{}" y="{}" width="{}" height="{}" fill="url(#{}-{})" stroke="currentColor">'
+        "<title>{}</title></rect>",
+        tone, _px(x), _px(y), BAR, _px(max(height, 1)), ident, tone, title,
     )  # fmt: skip
 
 
@@ -120,9 +136,9 @@ def _labels(labels: Sequence[str]) -> SafeString:
     every = max(1, math.ceil((longest * 6.5 + 8) / (BAR + GAP)))
     return format_html_join(
         "",
-        '<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>',
+        '<text x="{}" y="{}" text-anchor="middle">{}</text>',
         (
-            (float(_x(place) + BAR / 2), TOP + HEIGHT + 16, label)
+            (_px(_x(place) + BAR / 2), TOP + HEIGHT + 16, label)
             for place, label in enumerate(labels)
             if (len(labels) - 1 - place) % every == 0
         ),
@@ -140,9 +156,9 @@ def _width(number: int) -> float:
 def _svg(ident: str, title: str, said: str, width: float, inside: SafeString, tones: Iterable[str]) -> SafeString:
     height = TOP + HEIGHT + BOTTOM
     return format_html(
-        '<svg role="img" aria-labelledby="{}-t {}-d" width="{:.0f}" height="{}" viewBox="0 0 {:.0f} {}">'
+        '<svg role="img" aria-labelledby="{}-t {}-d" width="{}" height="{}" viewBox="0 0 {} {}">'
         '<title id="{}-t">{}</title><desc id="{}-d">{}</desc><defs>{}</defs>{}</svg>',
-        ident, ident, float(width), height, float(width), height, ident, title, ident, said, _patterns(ident, tones), inside,
+        ident, ident, _px(width), height, _px(width), height, ident, title, ident, said, _patterns(ident, tones), inside,
     )  # fmt: skip
 
 
@@ -206,8 +222,8 @@ def _bar(ident: str, place: int, bar: Bar, top: float, unit: str) -> SafeString:
     title = f"{bar.label}: {_said(bar.value, unit)}, {looks.word(bar.state)}" + (f". {bar.text}" if bar.text else "")
     column = _column(ident, x, _y(value, top), HEIGHT * value / top, bar.tone, title)
     letter = format_html(
-        '<text x="{:.1f}" y="{:.1f}" text-anchor="middle" aria-hidden="true">{}</text>',
-        float(x + BAR / 2), float(_y(value, top) - 5), looks.look(bar.state).glyph,
+        '<text x="{}" y="{}" text-anchor="middle" aria-hidden="true">{}</text>',
+        _px(x + BAR / 2), _px(_y(value, top) - 5), looks.look(bar.state).glyph,
     )  # fmt: skip
     return _linked(bar.url, format_html("{}{}", column, letter))
 
@@ -217,8 +233,8 @@ def _median(good: Sequence[float], top: float, width: float, unit: str) -> SafeS
         return mark_safe("")
     middle = median(good)
     return format_html(
-        '<line class="median" x1="{}" x2="{:.0f}" y1="{:.1f}" y2="{:.1f}" stroke-dasharray="5 4"><title>Median {}</title></line>',
-        LEFT, float(width - RIGHT), float(_y(middle, top)), float(_y(middle, top)), _said(middle, unit),
+        '<line class="median" x1="{}" x2="{}" y1="{}" y2="{}" stroke-dasharray="5 4"><title>Median {}</title></line>',
+        LEFT, _px(width - RIGHT), _px(_y(middle, top)), _px(_y(middle, top)), _said(middle, unit),
     )  # fmt: skip
 
 
@@ -248,8 +264,9 @@ def _stack(ident: str, place: int, row: Stack, top: float) -> SafeString:
         if number:
             below += number
             height = HEIGHT * number / top
-            pieces.append((_column(ident, _x(place), _y(below, top), height, looks.look(state).tone, f"{row.label}: {number} {looks.word(state).lower()}"),))  # fmt: skip
-    return _linked(row.url, format_html_join("", "{}", pieces))
+            title = f"{row.label}: {number} {looks.word(state).lower()}"
+            pieces.append(_column(ident, _x(place), _y(below, top), height, looks.look(state).tone, title))
+    return _linked(row.url, format_html_join("", "{}", ((piece,) for piece in pieces)))
 
 
 def sparkline(values: Iterable[float | None], title: str, unit: str = "seconds", width: int = 120, height: int = 24) -> SafeString:
@@ -260,13 +277,16 @@ def sparkline(values: Iterable[float | None], title: str, unit: str = "seconds",
         return format_html('<span class="muted small">{}</span>', "no numbers yet")
     low, high = min(known), max(known)
     across, span = (width - 8) / max(len(numbers) - 1, 1), (high - low) or 1
-    points = [None if value is None else (4 + place * across, height - 4 - (height - 8) * (value - low) / span) for place, value in enumerate(numbers)]  # fmt: skip
+    points = [
+        None if value is None else (4 + place * across, height - 4 - (height - 8) * (value - low) / span)
+        for place, value in enumerate(numbers)
+    ]
     last = [point for point in points if point][-1]
     said = f"{title}: last {_said(known[-1], unit)}, between {_said(low, unit)} and {_said(high, unit)}"
     return format_html(
         '<svg class="sparkline" role="img" width="{}" height="{}" viewBox="0 0 {} {}"><title>{}</title><path class="line" d="{}"/>'
-        '<circle class="last" cx="{:.1f}" cy="{:.1f}" r="2.5"/></svg>',
-        width, height, width, height, said, _path(points), float(last[0]), float(last[1]),
+        '<circle class="last" cx="{}" cy="{}" r="2.5"/></svg>',
+        width, height, width, height, said, _path(points), _px(last[0]), _px(last[1]),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "roles": held,
         "may_write": SimpleLazyObject(lambda: "operator" in held or "administrator" in held),
         "navigation": SimpleLazyObject(lambda: _navigation(request.path, held)),
-        "waiting_for_me": SimpleLazyObject(lambda: queries.waiting_for(user).count() if "approver" in held else 0),
+        "waiting_for_me": SimpleLazyObject(lambda: _waiting(user) if "approver" in held else 0),
         "version": _version(),
         "fresh_form": SimpleLazyObject(lambda: fresh.asked(request) or ""),
     }
@@ -75,6 +75,10 @@ def _url(name: str) -> str:
         return reverse(name)
     except NoReverseMatch:
         return ""
+
+
+def _waiting(user: Any) -> int:
+    return queries.waiting_for(user).count()
 
 
 @cache

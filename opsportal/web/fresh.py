@@ -1,8 +1,8 @@
 """A dangerous act asks for the password again, unless it was entered a moment ago.
 
-Three ways in, one check. `required` guards a view and needs nothing else: a POST that comes without the password is answered with the question,
-which carries everything posted. A form that wants to ask by itself shows `{{ fresh_form }}` (in every template's context, nothing when fresh);
-`required` then finds the password in the same POST. And `is_fresh` answers.
+Three ways in, one check. `required` guards a view and needs nothing else: a POST that comes without the password is answered with the
+question, which carries everything posted. A form that wants to ask by itself shows `{{ fresh_form }}` (in every template's context, nothing
+when fresh); `required` then finds the password in the same POST. And `is_fresh` answers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class FreshForm(forms.Form):
 
 
 def _right(request: HttpRequest, password: str) -> bool:
-    """Wrong tries count towards the lock-out. The attempt is made with a request that holds nothing posted, as failed attempts are recorded."""
+    """Wrong tries count towards the lock-out, and are recorded with what was posted: so the attempt is made with a request that has nothing."""
     bare = HttpRequest()
     bare.META, bare.path, bare.path_info, bare.session = request.META, request.path, request.path_info, request.session
     found = authenticate(bare, username=request.user.get_username(), password=password)

@@ -17,6 +17,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse_lazy
+from django.views.generic import FormView
 
 from opsportal.operations import audit
 from opsportal.web import fresh
@@ -53,7 +54,9 @@ class LoginForm(AuthenticationForm):
     }
 
 
-class Answer422(views.FormView):  # type: ignore[type-arg] # generic only in the stubs
+class Answer422(FormView):  # type: ignore[type-arg] # generic only in the stubs
+    """A form that is not accepted answers 422, here as everywhere."""
+
     def form_invalid(self, form: Form) -> HttpResponse:
         response = super().form_invalid(form)
         response.status_code = 422

@@ -31,7 +31,7 @@ def no_store(get_response: Handler) -> Handler:
     def handle(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
-        patch_vary_headers(response, ("HX-Request",))  # type: ignore[arg-type] # any response has headers
+        patch_vary_headers(response, ("HX-Request",))
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
@@ -42,8 +42,8 @@ def no_store(get_response: Handler) -> Handler:
 def session_ended(get_response: Handler) -> Handler:
     """Turns Django's redirect to the sign-in page into one that the asker can follow.
 
-    htmx is told to leave the page, instead of putting the sign-in form into it; other scripts get 401; a form that was posted too late comes
-    back to the page it was on, as its own address answers no GET.
+    htmx is told to leave the page, instead of putting the sign-in form into it; other scripts get 401; a form that was posted too late
+    leads back to the page it was on, as its own address answers no GET.
     """
 
     def handle(request: HttpRequest) -> HttpResponseBase:

@@ -17,7 +17,8 @@ def duration(seconds: float | timedelta | None) -> str:
     total = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
     if abs(total) < 1 and total:
         return f"{total:.1f} s"
-    rest, said = int(abs(total)), []
+    rest = int(abs(total))
+    said: list[str] = []
     for name, size in _SPANS:
         number, rest = divmod(rest, size)
         if number and len(said) < 2:
