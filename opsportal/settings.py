@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import environ
@@ -17,7 +18,9 @@ env = environ.FileAwareEnv()
 STATE_DIR = Path(env.str("OPSPORTAL_STATE_DIR", default=str(BASE_DIR / "var")))
 """Everything the portal writes: database, keys, workspaces, artefacts. One directory to back up."""
 
-TESTING = "pytest" in sys.modules
+TESTING = not {"pytest", "mypy"}.isdisjoint(sys.modules)
+"""Tests, and the type checker, which loads the settings to know the models."""
+
 EMBEDDED = env.bool("OPSPORTAL_EMBEDDED", default=False) or TESTING
 """True under `make run` and in tests: one machine, plain HTTP on loopback, SQLite, the practice cloud."""
 
@@ -26,7 +29,12 @@ DEBUG = False
 
 def _secret_key() -> str:
     """From SECRET_KEY or SECRET_KEY_FILE; the embedded portal keeps its own in the state directory."""
-    if value := env.str("SECRET_KEY", default=""):
+    value: str = env.str("SECRET_KEY", default="")
+    if value:
+        if len(value) < 50 and not EMBEDDED:
+            raise ImproperlyConfigured(
+                f"SECRET_KEY has {len(value)} characters. Sessions are signed with it: use a random text of 50 or more."
+            )
         return value
     kept = STATE_DIR / "secret_key"
     if kept.exists():
@@ -40,8 +48,30 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else [])
-PUBLIC_URL = env.str("PUBLIC_URL", default="")
+
+
+def _allowed_hosts() -> list[str]:
+    hosts: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else [])
+    if not hosts:
+        raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the host names of the portal, with commas between: portal.example.org")
+    if any(host in ("*", ".") for host in hosts):
+        raise ImproperlyConfigured(
+            "ALLOWED_HOSTS allows every name. Links in pages could then lead anywhere: name the portal's own host names."
+        )
+    return hosts
+
+
+def _public_url() -> str:
+    """Where people find the portal: "https://portal.example.org"."""
+    url: str = env.str("PUBLIC_URL", default="")
+    parts = urlparse(url)
+    if url and (parts.scheme not in (("http", "https") if EMBEDDED else ("https",)) or not parts.hostname or parts.path.strip("/")):
+        raise ImproperlyConfigured(f"PUBLIC_URL={url} is not the address of a portal: write https://portal.example.org, without a path.")
+    return url.rstrip("/")
+
+
+ALLOWED_HOSTS = _allowed_hosts()
+PUBLIC_URL = _public_url()
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 INSTALLED_APPS = [
@@ -222,7 +252,15 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = TESTING
 
-REDIS_URL = env.str("REDIS_URL", default="" if not TESTING else "redis://127.0.0.1:1/0")
+
+def _redis_url() -> str:
+    url: str = env.str("REDIS_URL", default="redis://127.0.0.1:1/0" if TESTING else "")
+    if url and urlparse(url).scheme not in ("redis", "rediss", "unix"):
+        raise ImproperlyConfigured("REDIS_URL begins with redis://, rediss:// (TLS) or unix://, as in redis://:password@host:6379/0")
+    return url
+
+
+REDIS_URL = _redis_url()
 
 
 def _broker() -> str:
@@ -240,7 +278,16 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "health_check_interval": 25, "socket_keepalive": True}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "health_check_interval": 25,
+    "socket_keepalive": True,
+    # A broker that hangs must not hang the page that sends to it.
+    "socket_timeout": 5,
+    "socket_connect_timeout": 3,
+}
+CELERY_WORKER_DIRECT = True
+"""Each worker has a queue of its own for the watchdog's messages."""
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_BEAT_SCHEDULE = {
@@ -262,6 +309,9 @@ RUNBOOKS = [
 TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connections.connect"}
 """Which function opens a target: "local", or "host:3"."""
 
+TARGET_NAMES = {"host": "hosts.queries.called"}
+"""Which function says what people call targets of a kind, and where their pages are."""
+
 KEY_FILE = Path(env.str("OPSPORTAL_KEY_FILE", default=str(STATE_DIR / "keys")))
 """The keys that encrypt stored credentials: first line encrypts, every line decrypts."""
 
@@ -273,6 +323,9 @@ LOG_CAP_BYTES = env.int("OPSPORTAL_LOG_CAP_BYTES", default=4 * 1024**3)
 COMMITTER_NAME = env.str("OPSPORTAL_COMMITTER_NAME", default="opsportal")
 COMMITTER_EMAIL = env.str("OPSPORTAL_COMMITTER_EMAIL", default="opsportal@localhost.invalid")
 """The identity in Signed-off-by and in the version commit."""
+
+MAVEN_SETTINGS = env.str("OPSPORTAL_MAVEN_SETTINGS", default="")
+"""A settings.xml on the build machines, without secrets: mirrors of repositories. Builds get a copy."""
 
 GIT_HOSTS = env.list("OPSPORTAL_GIT_HOSTS", default=["github.com"])
 """Hosts that a source or a pull request may come from; an entry with a scheme and port is taken exactly."""

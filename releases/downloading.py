@@ -20,7 +20,7 @@ RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 TYPES = {Artefact.Kind.RPM.value: "application/x-rpm", Artefact.Kind.DEB.value: "application/vnd.debian.binary-package"}
 
 
-class Missing(Exception):  # noqa: N818 - reads as what happened
+class Missing(Exception):
     """The store does not have the file as the record says. The message says what is wrong."""
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from croniter import CroniterError, croniter
 from django.conf import settings
 from django.core.exceptions import ValidationError
+import itertools
 
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._()#+-]| (?! )){0,62}[A-Za-z0-9._()#+-]|[A-Za-z0-9]")
 BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
@@ -51,7 +52,9 @@ def branch(value: str) -> None:
 def git_url(value: str) -> None:
     """https, or ssh as git, to an allowed host; nothing that git could take for an option, a helper or a local path."""
     if "::" in value or value.startswith("-"):
-        raise ValidationError("A Git address starts with https:// or git@ here. Helpers such as ext:: and options are refused: they run commands.")
+        raise ValidationError(
+            "A Git address starts with https:// or git@ here. Helpers such as ext:: and options are refused: they run commands."
+        )
     if match := SCP.fullmatch(value):
         _allowed_host(match[1], value)
         return
@@ -98,7 +101,9 @@ def brand(value: str) -> None:
 def version(value: str) -> None:
     """Three or four numbers and an optional suffix, as CloudStack's own CloudStackVersion takes them."""
     if not VERSION.fullmatch(value):
-        raise ValidationError("A version is three or four numbers with dots, such as 4.8.0.16, and may end in -NAME. No v, no letters between.")
+        raise ValidationError(
+            "A version is three or four numbers with dots, such as 4.8.0.16, and may end in -NAME. No v, no letters between."
+        )
 
 
 def profiles(value: str) -> None:
@@ -116,11 +121,13 @@ def cron(value: str) -> None:
     """Five fields of numbers, not more often than every five minutes."""
     fields = value.split(" ")
     if len(fields) != 5 or not all(re.fullmatch(r"[0-9*/,-]+", field) for field in fields):
-        raise ValidationError("Five fields separated by single blanks: minute hour day month weekday, such as 0 2 * * * for two at night (UTC).")
+        raise ValidationError(
+            "Five fields separated by single blanks: minute hour day month weekday, such as 0 2 * * * for two at night (UTC)."
+        )
     try:
         schedule = croniter(value, datetime(2026, 1, 1))
         times = [schedule.get_next(float) for _ in range(60)]
     except (CroniterError, ValueError, KeyError):
         raise ValidationError("This schedule cannot be understood, or never comes. Example: 0 2 * * 1-5.") from None
-    if min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) < 300:
+    if min(later - earlier for earlier, later in itertools.pairwise(times)) < 300:
         raise ValidationError("A build more often than every five minutes is not a nightly build.")

@@ -16,8 +16,6 @@ from opsportal.transport.command import Command
 HOST_FOLDER = "opsportal-builds"
 """In the login's home on a build host."""
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 
 @dataclass(frozen=True)
 class Workspace:
@@ -26,6 +24,8 @@ class Workspace:
     target: str
     name: str
     source_id: int
+    warm: bool = True
+    """Shares Maven's local repository with the other builds of the source; a clean one has its own and downloads everything."""
 
     @property
     def base(self) -> PurePosixPath:
@@ -39,7 +39,7 @@ class Workspace:
 
     @property
     def m2(self) -> PurePosixPath:
-        return self.base / "m2" / str(self.source_id)
+        return self.base / "m2" / str(self.source_id) if self.warm else self.home / "m2"
 
     @property
     def home(self) -> PurePosixPath:
@@ -53,42 +53,56 @@ class Workspace:
         return self.home / "patches" / f"{number:02d}-{name}.patch"
 
 
-FENCE = """\
-set -eu
-top=$1 m2=$2 uid=$3
-shift 3
-mkdir -p "$m2" "$top/tmp" "$top/home"
-top=$(cd "$top" && pwd) m2=$(cd "$m2" && pwd)
-cd "$top/src"
-exec bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup --die-with-parent --new-session \\
-  --uid "$uid" --gid "$uid" --cap-drop ALL --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /run --tmpfs /root --tmpfs /home \\
-  --tmpfs "$(dirname "$(dirname "$top")")" --bind "$top" "$top" --bind "$m2" "$m2" --chdir "$top/src" \\
-  --setenv HOME "$top/home" --setenv TMPDIR "$top/tmp" --setenv M2 "$m2" -- "$@"
-"""
-"""Runs a command where it sees the system read-only, its own workspace and Maven's local repository, and nothing of the portal.
+UID = "61000"
+"""A worker that runs as root gives foreign code a user of its own, which owns nothing else."""
 
-The network stays: Maven needs it. The folder above the workspaces (the portal's state) is hidden.
-"""
-
-BARE = """\
+READY = """\
 set -eu
 top=$1 m2=$2
 shift 2
 mkdir -p "$m2" "$top/tmp" "$top/home"
 top=$(cd "$top" && pwd) m2=$(cd "$m2" && pwd)
+"""
+
+FENCE = (
+    READY
+    + """\
+if [ "$(id -u)" = 0 ]; then
+  chown -Rh NOBODY:NOBODY "$top" "$m2"
+  own="--cap-drop ALL --cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_SETPCAP"
+  as="setpriv --reuid NOBODY --regid NOBODY --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all --"
+else
+  own="--unshare-user --uid NOBODY --gid NOBODY --cap-drop ALL" as=
+fi
+exec env -i PATH="$PATH" LANG=C.UTF-8 bwrap $own --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup \\
+  --die-with-parent --new-session --clearenv --ro-bind / / --dev /dev --proc /proc \\
+  --tmpfs /run --tmpfs /root --tmpfs /home --perms 1777 --tmpfs /tmp --bind "$top/tmp" /var/tmp --tmpfs "$(dirname "$(dirname "$top")")" \\
+  --ro-bind-try /run/systemd/resolve /run/systemd/resolve \\
+  --perms 0755 --dir "$(dirname "$top")" --perms 0755 --dir "$(dirname "$m2")" --bind "$top" "$top" --bind "$m2" "$m2" --chdir "$top/src" \\
+  --setenv PATH "$PATH" --setenv LANG C.UTF-8 --setenv HOME "$top/home" --setenv TMPDIR "$top/tmp" --setenv M2 "$m2" -- $as "$@"
+""".replace("NOBODY", UID)
+)
+"""Runs a command where it sees the system read-only, its own workspace and Maven's local repository, and nothing of the portal.
+
+The network stays: Maven needs it. Two folders above the workspace (the portal's state, or the login's home) are hidden, and so are
+all homes. `env -i` comes first because bubblewrap's own first process shows the environment it was started with. As root the
+mounts are made by root, which may walk to the workspace, and only then another user takes over.
+"""
+
+BARE = (
+    READY
+    + """\
 cd "$top/src"
 exec env -i PATH="$PATH" LANG=C.UTF-8 HOME="$top/home" TMPDIR="$top/tmp" M2="$m2" "$@"
 """
+)
 """The same without a sandbox, for machines that have no bubblewrap: a clean environment is all the protection there is."""
 
 
 def foreign(workspace: Workspace, script: str, *argv: str, sandbox: bool, env: tuple[tuple[str, str], ...] = ()) -> Command:
     """A fixed script, run as code that is not ours, in the checkout. `$M2` is Maven's local repository."""
     inner = ("env", *(f"{name}={value}" for name, value in (*GIT_ENV, *env)), "sh", "-c", script, "sh", *argv)
-    top, m2 = str(workspace.home), str(workspace.m2)
-    if sandbox:
-        return Command(script=FENCE, argv=(top, m2, "1000", *inner))
-    return Command(script=BARE, argv=(top, m2, *inner))
+    return Command(script=FENCE if sandbox else BARE, argv=(str(workspace.home), str(workspace.m2), *inner))
 
 
 GIT_ENV = (

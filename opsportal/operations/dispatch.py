@@ -41,6 +41,6 @@ def due() -> list[Operation]:
     free = Q(lease_until=None) | Q(lease_until__lt=Now())
     ripe = Q(retry_at=None) | Q(retry_at__lte=Now())
     driven = Q(state__in=DRIVEN) & free & ripe
-    planned = Q(state=OperationState.DRAFT, planned_revision__lt=F("revision"))
+    planned = Q(state=OperationState.DRAFT, planned_revision__lt=F("revision")) & free
     untold = Q(state__in=FINAL, settled=False)
     return list(Operation.objects.filter(unsent, driven | planned | untold).order_by("id")[:500])

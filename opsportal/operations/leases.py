@@ -17,7 +17,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from opsportal.operations.models import Lock, Operation
-from opsportal.operations.states import DRIVEN
+from opsportal.operations.states import DRIVEN, OperationState
 
 RENEW_EVERY = 5.0
 
@@ -33,12 +33,12 @@ class Lease:
     fence: int
 
 
-def claim(operation_id: int) -> Lease | None:
-    """Take the lease if nobody holds it; None when somebody does or there is nothing to drive."""
+def claim(operation_id: int, states: frozenset[OperationState] = DRIVEN) -> Lease | None:
+    """Take the lease if nobody holds it; None when somebody does or there is nothing to do in these states."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     with transaction.atomic():
         free = Q(lease_until=None) | Q(lease_until__lt=Now())
-        taken = Operation.objects.filter(free, pk=operation_id, state__in=DRIVEN).update(
+        taken = Operation.objects.filter(free, pk=operation_id, state__in=states).update(
             holder=holder, lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS), fence=F("fence") + 1, retry_at=None
         )
         if not taken:

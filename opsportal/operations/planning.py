@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from opsportal.operations import audit, dispatch, reading, registry, stream
+from opsportal.operations import audit, dispatch, leases, reading, registry, stream
 from opsportal.operations.errors import Refused
 from opsportal.operations.facts import FactError, FactSet, Reading
 from opsportal.operations.guards import Verdict, judge
@@ -26,6 +26,7 @@ from opsportal.operations.states import OperationState
 
 logger = logging.getLogger(__name__)
 
+DRAFTS = frozenset({OperationState.DRAFT})
 REUSE = timedelta(minutes=10)
 """How long a draft goes on with a fact it has read. A run always reads afresh."""
 
@@ -145,6 +146,19 @@ def describe(operation: Operation) -> None:
 
 def work(operation_id: int) -> None:
     """In a worker: plan a draft's newest revision and keep the outcome, unless it was changed meanwhile."""
+    lease = leases.claim(operation_id, DRAFTS)
+    if lease is None:
+        return
+    try:
+        with leases.heartbeat(lease):
+            _work(operation_id)
+    finally:
+        leases.release(lease)
+    if operation := Operation.objects.filter(pk=operation_id, state=OperationState.DRAFT, planned_revision__lt=F("revision")).first():
+        dispatch.wake(operation)
+
+
+def _work(operation_id: int) -> None:
     operation = Operation.objects.filter(pk=operation_id, state=OperationState.DRAFT, planned_revision__lt=F("revision")).first()
     if operation is None:
         return
@@ -206,7 +220,10 @@ def plan(operation: Operation, readings: dict[str, Reading]) -> Outcome:
         return Outcome(None, _early_verdicts(book, params, readings), str(error))
     except NothingToDo as nothing:
         frozen = Plan(book.name, book.version, (), {}, str(nothing))
-    verdicts, _ = reading.gather(lambda facts: judge(book.guards, params, facts), readings)
+    try:
+        verdicts, _ = reading.gather(lambda facts: judge(book.guards, params, facts), readings)
+    except FactError as error:
+        return Outcome(None, _early_verdicts(book, params, readings), str(error))
     if operation.from_step and frozen.steps:
         frozen = frozen.after(operation.from_step)
     return Outcome(frozen, verdicts)

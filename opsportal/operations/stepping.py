@@ -260,11 +260,10 @@ def _fetch(operation: Operation, action: FetchFiles, planned: Planned) -> None:
     store.mkdir(parents=True, exist_ok=True)
     transport = targets.connect(planned.target)
     try:
-        listing = transport.run(action.listing, timeout=60)
-        if listing.exit:
-            raise _NotDone(f"The list of files could not be read: {listing.err.strip()[-300:]}")
-        for path in listing.out.splitlines():
+        for path, size in _listed(transport, action):
             name = PurePosixPath(path).name
+            if (store / name).exists() and (store / name).stat().st_size == size:
+                continue  # an earlier slice brought it
             partial = store / f".{name}.partial"
             with partial.open("wb") as file:
                 for piece in transport.get(path):
@@ -272,6 +271,31 @@ def _fetch(operation: Operation, action: FetchFiles, planned: Planned) -> None:
             partial.rename(store / name)
     finally:
         transport.close()
+
+
+PLAIN = """\
+within=$(cd "$1" && pwd -P) || exit 1
+shift
+for path; do
+  real=$(readlink -f "$path")
+  case $real in "$within"/*) [ -f "$real" ] && [ ! -L "$path" ] && echo "$(stat -c %s "$real") $real" && continue ;; esac
+  echo "no $path"
+done
+"""
+
+
+def _listed(transport: Transport, action: FetchFiles) -> list[tuple[str, int]]:
+    """Path and size of each; refuses anything that is not a plain file below the folder that was promised."""
+    listing = transport.run(action.listing, timeout=60)
+    if listing.exit:
+        raise _NotDone(f"The list of files could not be read: {listing.err.strip()[-300:]}")
+    if not (paths := listing.out.splitlines()):
+        raise _NotDone("There is not a single file to take.")
+    checked = transport.run(Command(script=PLAIN, argv=(action.within, *paths)), timeout=60)
+    rows = [line.split(" ", 1) for line in checked.out.splitlines()]
+    if bad := [path for size, path in rows if not size.isdigit()]:
+        raise _NotDone(f"{bad[0]} is not a plain file below {action.within}: it was not taken.")
+    return [(path, int(size)) for size, path in rows]
 
 
 def _ask_all(step: Step, planned: Planned, asked: tuple[Condition, ...], lease: Lease, until: float) -> None:

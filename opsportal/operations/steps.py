@@ -80,10 +80,12 @@ class PutStored:
 class FetchFiles:
     """Copies files from the target into the portal's store, under the operation's own folder.
 
-    `listing` prints the absolute paths, one a line; each is stored under its base name.
+    `listing` prints the paths, one a line; each is stored under its base name. Only plain files below `within` are taken: what is
+    listed may have been made by foreign code, and a link in it could point at anything.
     """
 
     listing: Command
+    within: str
     kind: Literal["fetch"] = "fetch"
 
 

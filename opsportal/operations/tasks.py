@@ -9,9 +9,9 @@ from opsportal.operations import approval, dispatch, execution, planning
 from opsportal.operations.states import FINAL
 
 
-@app.task
+@app.task(time_limit=3600)
 def plan(operation_id: int, **_later: object) -> None:
-    """Plan a draft's newest revision."""
+    """Plan a draft's newest revision. The first fetch of a large repository takes its time."""
     planning.work(operation_id)
 
 

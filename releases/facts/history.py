@@ -69,12 +69,17 @@ class Between(Fact[History]):
         lines = result.out.splitlines()
         if lines and lines[0].startswith("missing "):
             gone = lines[0].split()[1][:12]
-            raise FactError(f"The portal's mirror does not have the commit {gone} any more: the branch was rewritten, or the mirror was made anew.")
+            raise FactError(
+                f"The portal's mirror does not have the commit {gone} any more: the branch was rewritten, or the mirror was made anew."
+            )
         if result.exit or len(lines) < 2 or not lines[0].startswith("count "):
             raise FactError(f"The history could not be read from the portal's mirror: {result.err.strip()[-300:]}")
         went_count, came_count = (int(number) for number in lines[0].split()[1:3])
         commits = [line.split("\x1f", 4) for line in lines[2:] if line.count("\x1f") >= 4]
-        listed = {side: tuple(Commit(one, author[:200], date, text[:300]) for mark, one, author, date, text in commits if mark == side) for side in "<>"}
+        listed = {
+            side: tuple(Commit(one, author[:200], date, text[:300]) for mark, one, author, date, text in commits if mark == side)
+            for side in "<>"
+        }
         files, added, removed = (_number(lines[1], word) for word in ("file", "insertion", "deletion"))
         return History(listed[">"], listed["<"], came_count, went_count, files, added, removed)
 

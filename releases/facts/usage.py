@@ -44,7 +44,9 @@ class DiskUsage(Fact[Used]):
 
     def parse(self, result: Result) -> Used:
         if not result.out.endswith("== end\n"):
-            raise FactError(f"The space that builds take on {self.target} could not be measured: {result.err.strip()[-300:] or 'no answer'}")
+            raise FactError(
+                f"The space that builds take on {self.target} could not be measured: {result.err.strip()[-300:] or 'no answer'}"
+            )
         mirrors, repositories, workspaces = (_children(result.out, str(folder)) for folder in self.folders)
         ours = {path.name for path in self.folders[:2]}
         return Used(mirrors, repositories, {name: size for name, size in workspaces.items() if name not in ours})
