@@ -54,13 +54,14 @@ def compiles(one: Jdk, wanted: int) -> bool:
 
 
 def best_jdk(tree: Tree, box: Toolbox) -> Jdk | None:
-    """The installed JDK that fits best: from the table first, then the newest that compiles the level."""
+    """The installed JDK that fits best: from the table first, then the one nearest to the level that the pom asks for."""
     need, wanted = jdk(tree), level(tree)
     for one_level in need.levels if need else ():
         for one in box.jdks:
             if one.level == one_level:
                 return one
-    return max((one for one in box.jdks if compiles(one, wanted)), key=lambda one: one.level, default=None)
+    fitting = sorted((one for one in box.jdks if compiles(one, wanted)), key=lambda one: one.level)
+    return fitting[0 if need or wanted else -1] if fitting else None
 
 
 def tools(*, rpm: bool, deb: bool, deb_script: bool) -> tuple[str, ...]:

@@ -78,8 +78,9 @@ exec env -i PATH="$PATH" LANG=C.UTF-8 bwrap $own --unshare-pid --unshare-ipc --u
   --die-with-parent --new-session --clearenv --ro-bind / / --dev /dev --proc /proc \\
   --tmpfs /run --tmpfs /root --tmpfs /home --perms 1777 --tmpfs /tmp --bind "$top/tmp" /var/tmp --tmpfs "$(dirname "$(dirname "$top")")" \\
   --ro-bind-try /run/systemd/resolve /run/systemd/resolve \\
-  --perms 0755 --dir "$(dirname "$top")" --perms 0755 --dir "$(dirname "$m2")" --bind "$top" "$top" --bind "$m2" "$m2" --chdir "$top/src" \\
-  --setenv PATH "$PATH" --setenv LANG C.UTF-8 --setenv HOME "$top/home" --setenv TMPDIR "$top/tmp" --setenv M2 "$m2" -- $as "$@"
+  --perms 0755 --dir "$(dirname "$top")" --perms 0755 --dir "$(dirname "$m2")" --bind "$top" "$top" --bind "$m2" "$m2" --chdir / \\
+  --setenv PATH "$PATH" --setenv LANG C.UTF-8 --setenv HOME "$top/home" --setenv TMPDIR "$top/tmp" --setenv M2 "$m2" -- \\
+  $as sh -c 'cd "$0" && exec "$@"' "$top/src" "$@"
 """.replace("NOBODY", UID)
 )
 """Runs a command where it sees the system read-only, its own workspace and Maven's local repository, and nothing of the portal.
