@@ -21,6 +21,12 @@ class TimedOut(TransportError):
     ident = "transport:timeout"
 
 
+class AddressForbidden(TransportError):
+    """The name leads to an address that no host may have. Nothing was sent."""
+
+    ident = "transport:address"
+
+
 class AuthenticationFailed(TransportError):
     """The target refused our credential."""
 

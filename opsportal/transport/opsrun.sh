@@ -55,7 +55,15 @@ start)
     : >started; sync started 2>/dev/null || sync
     cd "$2"
     sh "$1/script" >>"$1/log" 2>&1 </dev/null 8>&-
-    printf "%s\n" $? 1<>"$1/exit"
+    code=$? tenths=150 mark="OPSRUN_KEY=$OPSRUN_KEY"
+    unset OPSRUN_KEY
+    # Cancelled: no verdict while one of its processes still has to die.
+    while [ -e "$1/cancel" ] && [ $tenths -gt 0 ]; do
+      grep -lzxF "$mark" /proc/[0-9]*/environ >"$1/alive" 2>/dev/null
+      grep -qvx "/proc/$$/environ" "$1/alive" || break
+      sleep 0.1; tenths=$((tenths - 1))
+    done
+    printf "%s\n" $code 1<>"$1/exit"
     sync "$1/log" "$1/exit" 2>/dev/null || sync
   ' opsrun "$PWD/$key" "$HOME" </dev/null >/dev/null 2>&1 9>&- &
   while [ ! -e "$key/started" ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
@@ -67,16 +75,18 @@ poll)
 follow) # bytes of the log from an offset as they come, for some seconds or until the verdict
   offset=$4 tenths=$5
   [ -d "$key" ] || exit 0
-  tail -c "+$((offset + 1))" -f "$key/log" 2>/dev/null & tail=$!
-  trap 'kill $tail 2>/dev/null' EXIT HUP PIPE TERM
-  while [ "$tenths" -gt 0 ] && ! verdict >/dev/null; do tenths=$((tenths - 1)); sleep 0.1; done
-  sleep 0.2 ;;
+  (while [ "$tenths" -gt 0 ] && ! verdict >/dev/null; do tenths=$((tenths - 1)); sleep 0.1; done) >/dev/null 2>&1 &
+  trap 'kill $! 2>/dev/null' EXIT HUP PIPE TERM
+  # tail reads to the end of the file once more after the process it watches has ended.
+  tail -c "+$((offset + 1))" -f --pid=$! -s 0.1 "$key/log" 2>/dev/null ;;
 cancel)
   [ -d "$key" ] || exit 0
   pids=$(members)
   [ -n "$pids" ] || exit 0
-  kill -TERM $pids 2>/dev/null
-  setsid sh -c 'sleep 10; kill -KILL $1 2>/dev/null' opsrun "$pids" </dev/null >/dev/null 2>&1 & ;;
+  : >"$key/cancel"
+  end='kill -$1 $2 || sudo -n kill -$1 $2' # what runs through sudo is not ours to signal
+  sh -c "$end" opsrun TERM "$pids" 2>/dev/null
+  setsid sh -c "sleep 10; $end" opsrun KILL "$pids" </dev/null >/dev/null 2>&1 & ;;
 list)
   for dir in */; do key=${dir%/}; [ -e "$key/script" ] && case $key in *.new.*) ;; *) echo "$key $(state)" ;; esac; done; : ;;
 forget)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -26,6 +29,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _sshds() -> list[tuple[int, int]]:
+    """(pid, parent) of all sshd processes."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, _, rest = entry.read_text().partition(" ")
+            name, _, fields = rest.rpartition(") ")
+            if name.startswith("(sshd"):
+                found.append((int(pid), int(fields.split()[1])))
+    return found
+
+
 @dataclass
 class Machine:
     """`folder` holds keys, authorized_keys and the log; `options` are lines of sshd_config."""
@@ -38,12 +53,15 @@ class Machine:
 
     def start(self) -> Machine:
         self.folder.mkdir(exist_ok=True)
+        if os.getuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd locks itself up; the init system makes it elsewhere
         for kind in self.kinds:
             if not self.key(kind).exists():
                 subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(self.key(kind))], check=True)
         self.authorized.touch()
         config = self.folder / "sshd_config"
         lines = [
+            *self.options,  # first, as the first of two values counts
             "ListenAddress 127.0.0.1",
             "ListenAddress 127.0.0.2",
             f"Port {self.port}",
@@ -56,7 +74,6 @@ class Machine:
             "PasswordAuthentication yes",
             "LogLevel DEBUG1",
             "MaxStartups 100:100:100",
-            *self.options,
         ]
         config.write_text("\n".join(lines) + "\n")
         self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config), "-E", str(self.folder / "log")])
@@ -78,6 +95,29 @@ class Machine:
             self.process.terminate()
             self.process.wait(10)
             self.process = None
+
+    def sessions(self) -> list[int]:
+        """Its sshd processes that serve somebody now."""
+        assert self.process is not None
+        found, parents = [], [self.process.pid]
+        while parents:
+            parents = [pid for pid, parent in _sshds() if parent in parents]
+            found += parents
+        return found
+
+    def cut(self) -> None:
+        """Kills the sessions, as a network cut would end them. What they started goes on, if it can."""
+        self.signal_sessions(signal.SIGKILL)
+
+    def signal_sessions(self, number: int) -> None:
+        for pid in self.sessions():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def crash(self) -> None:
+        """The daemon and all its sessions at once."""
+        self.cut()
+        self.stop()
 
     def install_again(self) -> None:
         """The same address, other host keys: as after a new installation."""
