@@ -1,0 +1,3 @@
+-- From 4.7.1 to 4.8.0.
+
+ALTER TABLE host ADD COLUMN last_seen datetime;
