@@ -282,9 +282,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
     "health_check_interval": 25,
     "socket_keepalive": True,
-    # A broker that hangs must not hang the page that sends to it.
+    # A broker that is away must not hold up the page that sends to it: the sweeper sends again what was lost.
     "socket_timeout": 5,
-    "socket_connect_timeout": 3,
+    "socket_connect_timeout": 2,
+    "max_retries": 1,
+    "interval_start": 0,
 }
 CELERY_WORKER_DIRECT = True
 """Each worker has a queue of its own for the watchdog's messages."""

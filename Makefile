@@ -1,0 +1,45 @@
+# `make run` starts a portal on this machine, `make test` tests it. Both install what is missing first.
+
+PYTHON ?= python3
+PREPARE = @$(PYTHON) opsportal/embedded/prepare.py
+VENV = .venv/bin/python
+# Tests which take minutes or need a server of their own have targets of their own.
+QUICK = not (build or chaos or postgres)
+
+.PHONY: run test test-build test-postgres test-chaos check bench clean
+
+run:
+	@$(PYTHON) opsportal/embedded/prepare.py run && exec $(VENV) -m opsportal.embedded
+
+test:
+	$(PREPARE) test
+	$(VENV) -m pytest -n 2 -m "$(QUICK)" $(ARGS)
+
+test-build:
+	$(PREPARE) test
+	$(VENV) -m pytest -m build $(ARGS)
+
+test-postgres:
+	$(PREPARE) ci
+	$(VENV) -m tests.postgres.server $(VENV) -m pytest -n 2 -m "not (build or chaos or browser)" $(ARGS)
+
+test-chaos:
+	$(PREPARE) test
+	$(VENV) -m tests.chaos.kill_worker $(or $(COUNT),10)
+
+check:
+	$(PREPARE) test
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy .
+	$(VENV) -m tests.production manage.py makemigrations --check --dry-run
+	$(VENV) -m tests.production manage.py check --deploy --fail-level WARNING
+
+bench:
+	$(PREPARE) ci
+	$(VENV) -m tests.bench $(ARGS)
+
+# Everything that can be made again. The portal's data in var/ stays.
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
