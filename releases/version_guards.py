@@ -98,7 +98,7 @@ def rising(params: BuildParams, facts: FactSet) -> Iterator[Finding]:
     if not both:
         return
     wished, _, tree = both
-    taken = facts(Taken("portal", params.source))
+    taken = facts(Taken("portal", params.source, params.workspace))
     same = [one for one in versions.readable(taken) if one.base == wished.base]
     if not same or max(same) < wished:
         return

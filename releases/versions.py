@@ -73,8 +73,8 @@ def next_free(base: str, taken: Iterable[str]) -> str:
     return str(Version((*first.numbers[:3], number), suffix))
 
 
-def taken(source_id: int) -> list[str]:
-    """Versions that were built of this source, whatever became of the build: a failed one may have left packages on a host."""
+def taken(source_id: int, workspace: str = "") -> list[str]:
+    """Versions that were built of this source in other workspaces, whatever became of the build: a failed one may have left packages."""
     from releases.models import Build
 
-    return list(Build.objects.filter(source=source_id).values_list("version", flat=True).distinct())
+    return list(Build.objects.filter(source=source_id).exclude(workspace=workspace).values_list("version", flat=True).distinct())

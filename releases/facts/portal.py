@@ -64,13 +64,14 @@ class Registered(OfThePortal, Fact[SourceData]):
 
 @dataclass(frozen=True)
 class Taken(OfThePortal, Fact[tuple[str, ...]]):
-    """Versions that were built of a source."""
+    """Versions that were built of a source, in other workspaces than this: a build does not stand in its own way, nor in that of its retry."""
 
     source: int
+    workspace: str = ""
     volatile: ClassVar[bool] = True
 
     def read(self, reader: Reader) -> tuple[str, ...]:
-        return tuple(versions.taken(self.source))
+        return tuple(versions.taken(self.source, self.workspace))
 
 
 @dataclass(frozen=True)

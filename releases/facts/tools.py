@@ -21,13 +21,20 @@ if [ "$(id -u)" = 0 ]; then echo "sudo root"; elif sudo -n true 2>/dev/null; the
 for tool in git mvn rpmbuild createrepo_c dpkg-buildpackage dh dch fakeroot genisoimage mkisofs gcc perl python3 node npm javac flock setpriv; do
   path=$(command -v "$tool") && echo "tool $tool $path"
 done
-echo "version git $(git --version 2>/dev/null)"
-echo "version mvn $(mvn -B -v 2>/dev/null | sed -n 's/^Apache Maven \\([0-9.]*\\).*/\\1/p;T;q')"
+echo "version git $(git --version 2>/dev/null | cut -d' ' -f3)"
+core=$(ls "$(dirname "$(readlink -f "$(command -v mvn)")" 2>/dev/null)"/../lib/maven-core-[0-9]*.jar 2>/dev/null | grep -v '[.]x[.]' | tail -n 1)
+echo "version mvn $(basename "${core#*maven-core-}" .jar)"
 echo "version node $(node --version 2>/dev/null)"
 for javac in /usr/lib/jvm/*/bin/javac /opt/*/bin/javac /usr/java/*/bin/javac; do
-  [ -x "$javac" ] && home=${javac%/bin/javac} && [ ! -L "$home" ] && echo "jdk $home $("$javac" -version 2>&1 | sed 's/^javac //;q')"
+  home=${javac%/bin/javac}
+  [ -x "$javac" ] && [ ! -L "$home" ] || continue
+  said=$(sed -n 's/^JAVA_VERSION="\\(.*\\)"/\\1/p' "$home/release" 2>/dev/null)
+  [ -n "$said" ] || said=$("$javac" -version 2>&1 | sed 's/^javac //;q')
+  echo "jdk $home $said"
 done
-if bwrap --unshare-user --unshare-pid --ro-bind / / --dev /dev --proc /proc true 2>/dev/null; then echo "sandbox yes"; else echo "sandbox no"; fi
+user=--unshare-user
+[ "$(id -u)" != 0 ] || user=
+if bwrap $user --unshare-pid --ro-bind / / --dev /dev --proc /proc true 2>/dev/null; then echo "sandbox yes"; else echo "sandbox no"; fi
 echo end
 """
 

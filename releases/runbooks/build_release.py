@@ -174,7 +174,7 @@ def _only(params: BuildParams, text: str) -> BuildParams:
 
 
 def _version(params: BuildParams, facts: FactSet) -> dict[str, Any]:
-    tree, source, taken = planning.checkout(params, facts), planning.registered(params, facts), facts(Taken("portal", params.source))
+    tree, source, taken = planning.checkout(params, facts), planning.registered(params, facts), facts(Taken("portal", params.source, params.workspace))
     own = versions.readable([tree.version])
     return {
         "own": tree.version,
