@@ -22,8 +22,10 @@ for tool in git mvn rpmbuild createrepo_c dpkg-buildpackage dh dch fakeroot geni
   path=$(command -v "$tool") && echo "tool $tool $path"
 done
 echo "version git $(git --version 2>/dev/null | cut -d' ' -f3)"
-core=$(ls "$(dirname "$(readlink -f "$(command -v mvn)")" 2>/dev/null)"/../lib/maven-core-[0-9]*.jar 2>/dev/null | grep -v '[.]x[.]' | tail -n 1)
-echo "version mvn $(basename "${core#*maven-core-}" .jar)"
+core=$(readlink -f "$(dirname "$(readlink -f "$(command -v mvn)")" 2>/dev/null)"/../lib/maven-core-*.jar 2>/dev/null | tail -n 1)
+maven=$(echo "$core" | sed -n 's/.*maven-core-\\([0-9]*[.][0-9][0-9.]*\\)[.]jar/\\1/p')
+[ -n "$maven" ] || maven=$(mvn -B -v 2>/dev/null | sed -n 's/.*Apache Maven \\([0-9][0-9.]*\\).*/\\1/p')
+echo "version mvn $maven"
 echo "version node $(node --version 2>/dev/null)"
 for javac in /usr/lib/jvm/*/bin/javac /opt/*/bin/javac /usr/java/*/bin/javac; do
   home=${javac%/bin/javac}
