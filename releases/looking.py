@@ -20,6 +20,7 @@ from opsportal.celery import app
 from opsportal.operations import reading
 from opsportal.operations.facts import FactError, FactSet
 from opsportal.operations.plan import canonical
+from releases import retention
 from releases.facts.checkout import Checkout
 from releases.facts.history import Between
 from releases.facts.mirror import Refs, Resolved
@@ -64,8 +65,9 @@ def commits(about: str, facts: FactSet) -> dict[str, Any]:
 
 
 def disk(about: str, facts: FactSet) -> dict[str, Any]:
-    """`about` is a target."""
-    return _plain(facts(DiskUsage(about)))
+    """What builds take on a target, and what lies there that no build's record names. `about` is the target."""
+    used = _plain(facts(DiskUsage(about)))
+    return {**used, "strangers": retention.unknown_workspaces(about, used["workspaces"])}
 
 
 def _plain(value: Any) -> dict[str, Any]:

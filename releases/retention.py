@@ -300,3 +300,9 @@ def unknown_workspaces(target: str, sizes: dict[str, int]) -> list[dict[str, obj
 def _maker(name: str) -> int | None:
     named = Operation.objects.filter(Q(locks__icontains=f'"workspace:{name}"'))
     return named.order_by("-pk").values_list("pk", flat=True).first() if NAME.fullmatch(name) else None
+
+
+def places() -> list[str]:
+    """Targets where workspaces may be."""
+    found = Build.objects.filter(workspace_gone_at=None).order_by().values_list("target", flat=True).distinct()
+    return sorted({"local", *found})
