@@ -186,14 +186,14 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> SafeString
     )
 
 
-def _legend(states: Iterable[str]) -> SafeString:
+def _legend(states: Iterable[str], also: str = "") -> SafeString:
     said = {state: looks.look(state) for state in states}
     swatches = format_html_join(
         "",
         '<span><svg class="tone-{}" width="14" height="14" viewBox="0 0 8 8" aria-hidden="true">{}</svg> {} {}</span>',
         ((look.tone, mark_safe(_PATTERNS[look.tone]), look.glyph, looks.word(state)) for state, look in said.items()),  # noqa: S308
     )
-    return format_html('<p class="chart-legend">{}</p>', swatches)
+    return format_html('<p class="chart-legend">{}{}</p>', swatches, format_html("<span>{}</span>", also) if also else "")
 
 
 def bars(rows: Iterable[Bar | Mapping[str, Any]], title: str, unit: str = "seconds") -> SafeString:
@@ -208,13 +208,13 @@ def bars(rows: Iterable[Bar | Mapping[str, Any]], title: str, unit: str = "secon
     inside = format_html(
         "{}{}{}{}", _grid(top, step, width, unit), columns, _median(good, top, width, unit), _labels([bar.label for bar in shown])
     )
-    said = f"{len(shown)} columns." + (f" Median of those that went well: {_said(median(good), unit)}." if good else "")
+    middle = f"┄ median of those that went well: {_said(median(good), unit)}" if len(good) > 2 else ""
     table = _table(
         ("", "Value", "Result"),
         ((_linked(bar.url, format_html("{}", bar.label)), _said(bar.value, unit), looks.word(bar.state)) for bar in shown),
     )
-    picture = _svg(ident, title, said, width, inside, (bar.tone for bar in shown))
-    return _figure(title, picture, _legend(bar.state for bar in shown), table)
+    picture = _svg(ident, title, f"{len(shown)} columns. {middle}", width, inside, (bar.tone for bar in shown))
+    return _figure(title, picture, _legend((bar.state for bar in shown), middle), table)
 
 
 def _bar(ident: str, place: int, bar: Bar, top: float, unit: str) -> SafeString:

@@ -62,13 +62,12 @@ class FreshForm(forms.Form):
 
 
 def _right(request: HttpRequest, password: str) -> bool:
-    """Wrong tries count towards the lock-out, and are recorded with what was posted: so the attempt is made with a request that has nothing."""
+    """Wrong tries count towards the lock-out. What was posted is recorded with them, so they are made with a request that has nothing."""
     bare = HttpRequest()
     bare.META, bare.path, bare.path_info, bare.session = request.META, request.path, request.path_info, request.session
     found = authenticate(bare, username=request.user.get_username(), password=password)
-    for said in ("axes_locked_out", "axes_credentials"):
-        if hasattr(bare, said):
-            setattr(request, said, getattr(bare, said))
+    # django-axes tells its middleware by attributes of the request that the person is locked out.
+    vars(request).update({name: value for name, value in vars(bare).items() if name.startswith("axes_")})
     return found is not None and found.pk == request.user.pk
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
@@ -17,9 +17,11 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse_lazy
+from django.utils import timezone
 from django.views.generic import FormView
 
 from opsportal.operations import audit
+from opsportal.operations.models import AuditEntry
 from opsportal.web import fresh
 from opsportal.web.models import Account
 
@@ -40,8 +42,10 @@ def _begin(request: HttpRequest, user: User, **_signal: Any) -> None:
 
 
 def _note_lockout(username: str | None = None, ip_address: str | None = None, **_signal: Any) -> None:
-    """For accounts that exist only: what was typed into the wrong field may be somebody's password."""
-    if username and User.objects.filter(username=username).exists():
+    """Once for each lock-out, though every further try is announced again; and for accounts that exist only: what was typed into the
+    wrong field may be somebody's password."""
+    told = AuditEntry.objects.filter(action="login.locked", subject=username, at__gt=timezone.now() - (get_cool_off() or timedelta()))
+    if username and User.objects.filter(username=username).exists() and not told.exists():
         audit.record(username, "login.locked", subject=username, detail={"address": ip_address or ""}, alarming=True)
 
 
