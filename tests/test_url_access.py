@@ -17,11 +17,13 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from hosts.models import Cloud, Credential, Host, HostDraft, HostImport, Pool
 from opsportal.operations import registry
 from opsportal.operations.models import Operation, Restoration, Step
 from opsportal.web.access import ROLES
+from releases.models import Artefact, Build, Look, Schedule, Source
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +39,7 @@ WHO = {
     "operator or approver": frozenset({"operator", "approver"}),
     "operator or administrator": frozenset({"operator", "administrator"}),
 }
+EDITOR = "operator or administrator"
 
 
 class Row(NamedTuple):
@@ -84,8 +87,8 @@ TABLE: dict[str, Row] = {
     "host_edit": Row(get="operator", post="operator"),
     "host_remove": Row(get="operator", post="operator"),
     "host_read": Row(post="operator"),
-    "host_scan": Row(post="operator or administrator"),
-    "host_pin": Row(post="operator or administrator"),
+    "host_scan": Row(post=EDITOR),
+    "host_pin": Row(post=EDITOR),
     "clouds": Row(get="viewer"),
     "cloud_new": Row(get="operator", post="operator"),
     "cloud": Row(get="operator", post="operator"),
@@ -132,6 +135,40 @@ TABLE: dict[str, Row] = {
     "audit": Row(get="administrator"),
     "audit_verify": Row(post="administrator"),
     "audit_export": Row(get="administrator"),
+    # Releases
+    "sources": Row(get="viewer"),
+    "source_new": Row(get=EDITOR, post=EDITOR),
+    "source_check": Row(post=EDITOR),
+    "source_address": Row(post=EDITOR),
+    "source_answer": Row(get=EDITOR),
+    "source": Row(get="viewer"),
+    "source_state": Row(get="viewer"),
+    "source_look": Row(post=EDITOR),
+    "source_edit": Row(get=EDITOR, post=EDITOR),
+    "source_retention": Row(post=EDITOR),
+    "source_remove": Row(get=EDITOR, post=EDITOR),
+    "builds": Row(get="viewer"),
+    "builds_charts": Row(get="viewer"),
+    "builds_compare": Row(get="viewer"),
+    "builds_commits": Row(get="viewer", post="viewer"),
+    "build_progress": Row(get="viewer"),
+    "build": Row(get="viewer"),
+    "build_again": Row(post="operator"),
+    "build_retry": Row(post="operator"),
+    "build_keep": Row(post=EDITOR),
+    "build_forget": Row(get=EDITOR, post=EDITOR),
+    "build_sums": Row(get="viewer"),
+    "artefact": Row(get="viewer"),
+    "schedules": Row(get="viewer"),
+    "schedule_new": Row(get="operator", post="operator"),
+    "schedules_times": Row(get="viewer"),
+    "schedule": Row(get="viewer"),
+    "schedule_edit": Row(get="operator", post="operator"),
+    "schedule_switch": Row(post=EDITOR),
+    "schedule_run": Row(post="operator"),
+    "schedule_remove": Row(get=EDITOR, post=EDITOR),
+    "clean_up": Row(get="viewer"),
+    "disks_measure": Row(post=EDITOR),
 }
 
 
@@ -181,6 +218,32 @@ class Things:
         )
         return {"pk": made.pk}
 
+    def _source(self) -> Source:
+        return Source.objects.create(name="cloudstack", url="https://git.example.org/cloudstack.git", default_branch="main")
+
+    def source(self) -> dict[str, Any]:
+        return {"pk": self._source().pk}
+
+    def look(self) -> dict[str, Any]:
+        return {"pk": Look.objects.create(kind="address", about="x", asked_at=timezone.now()).pk}
+
+    def _build(self, source: Source) -> Build:
+        return Build.objects.create(
+            operation=self._operation(), source=source, version="4.20.0.0", ref="main", commit="0" * 40, workspace="w", target="local"
+        )
+
+    def build(self) -> dict[str, Any]:
+        source = self._source()
+        build, newer = self._build(source), self._build(source)
+        return {"pk": build.pk, "older": build.pk, "newer": newer.pk}
+
+    def artefact(self) -> dict[str, Any]:
+        build = self._build(self._source())
+        return {"pk": Artefact.objects.create(build=build, kind="rpm", file="a.rpm", name="a", size=1, sha256="0" * 64).pk}
+
+    def schedule(self) -> dict[str, Any]:
+        return {"pk": Schedule.objects.create(source=self._source(), name="nightly", owner=self.user, next_at=timezone.now()).pk}
+
     def runbook(self) -> dict[str, Any]:
         return {"name": "tests.ledger"}
 
@@ -198,6 +261,12 @@ ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "events": Things.operation,
     "restoration": Things.restoration,
     "runbook": Things.runbook,
+    "source": Things.source,
+    "source_answer": Things.look,
+    "build": Things.build,
+    "build_progress": Things.operation,
+    "artefact": Things.artefact,
+    "schedule": Things.schedule,
 }
 """By the beginning of an address's name; the longest that fits counts."""
 

@@ -95,7 +95,7 @@ def test_copying_hostile_text() -> None:
     assert "<script>" not in html and "data-copy-text=" in html
 
 
-BARS = [
+BARS: list[dict[str, Any]] = [
     {"label": "#1", "value": 100, "state": "succeeded", "url": "/builds/1/"},
     {"label": "#2", "value": None, "state": "failed", "text": "the <network> was away"},
     {"label": "#3", "value": 300, "state": "unknown"},
