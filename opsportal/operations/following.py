@@ -19,6 +19,8 @@ PACE = 0.02
 """Seconds between two small pieces: each costs a commit. The first after a silence is stored at once."""
 
 SMALL = 64 * 1024
+SHARE = 3
+"""Of a flood of output, one part in so many of a processor's time is taken for storing: the command may need the rest of the machine."""
 SAVE_PROGRESS = 0.5
 
 
@@ -83,8 +85,7 @@ def follow(operation: Operation, step: Step, planned: Planned, attempt: Attempt,
                 writer.append(writer.size, data)
                 meter.feed(data)
                 crash.point("after-append")
-                if len(data) < SMALL:
-                    time.sleep(max(0.0, began + PACE - time.monotonic()))
+                _rest(time.monotonic() - began, len(data))
             if time.monotonic() - looked > LOOK_AROUND:
                 looked = time.monotonic()
                 _look_around(operation, step, planned, attempt, remote, lease)
@@ -96,6 +97,10 @@ def follow(operation: Operation, step: Step, planned: Planned, attempt: Attempt,
         meter.save()
     step.refresh_from_db()
     _look_around(operation, step, planned, attempt, remote, lease)
+
+
+def _rest(took: float, size: int) -> None:
+    time.sleep(max(0.0, PACE - took) if size < SMALL else took * (SHARE - 1))
 
 
 def _look_around(operation: Operation, step: Step, planned: Planned, attempt: Attempt, remote: Detached, lease: Lease) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import re
+import threading
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
@@ -21,55 +27,87 @@ WATCH = """
 """
 """Notes at each change of the page when it was (ms since 1970) and what the last visible line says of its own time (ns)."""
 
+Seen = list[tuple[float, int]]
+
 
 def run() -> None:
     with stage() as scene:
         scene.ended(scene.submitted(scene.person("operator"), "stamped", "100", "1"))
-        for viewers in (1, 10):
-            for rate, seconds in ((2000.0, 8.0), (5.0, 12.0)):
-                _figure(scene, viewers, rate, seconds)
+        for pages, readers, how in (
+            (1, 0, "1 viewer"),
+            (1, 9, "10 viewers (a Chromium and 9 readers of the stream)"),
+            (10, 0, "10 viewers (10 pages of a Chromium on this machine)"),
+        ):
+            for rate, seconds in ((2000.0, 8.0), (5.0, 24.0)):
+                delays = _delays(scene, pages, readers, rate, seconds)
+                found = f"p50 {percentile(delays, 50):.0f}, p90 {percentile(delays, 90):.0f}, max {max(delays):.0f}; {len(delays)} lines"
+                figure(f"line printed to line in the page, {rate:g} lines/s, {how}, p99", percentile(delays, 99), "ms", found, 100)
 
 
-def _figure(scene: Stage, viewers: int, rate: float, seconds: float) -> None:
-    delays = _delays(scene, viewers, rate, seconds)
-    name = f"line printed to line in the page, {rate:g} lines/s, {viewers} viewer{'s' if viewers > 1 else ''}"
-    figure(
-        f"{name}, p99", percentile(delays, 99), "ms", f"p50 {percentile(delays, 50):.0f}, max {max(delays):.0f}, {len(delays)} lines", 100
-    )
-
-
-def _delays(scene: Stage, viewers: int, rate: float, seconds: float) -> list[float]:
-    """Milliseconds for each line and each viewer."""
+def _delays(scene: Stage, pages: int, readers: int, rate: float, seconds: float) -> list[float]:
+    """Milliseconds for each line and each viewer. What is printed before the stream is there counts with the start, not here."""
     from opsportal.operations import approval, journal
 
     user = scene.person("operator")
     operation = scene.draft(user, "stamped", str(rate), str(seconds))
-    pages = [scene.page(user) for _ in range(viewers)]
-    for page in pages:
-        page.goto(f"/operations/{operation.pk}/")
-        page.wait_for_selector(".log-connection[data-state=live]")
-        page.evaluate(WATCH)
+    opened = [_opened(scene.page(user), operation.pk) for _ in range(pages)]
+    streams = [_Reader(scene.stack.url(), operation.pk, scene.session(user)) for _ in range(readers)]
     approval.submit(operation, user=user)
     scene.ended(operation)
-    pages[-1].wait_for_timeout(500)
+    opened[-1].wait_for_timeout(500)
     stamps = [int(line.split(b" ", 1)[0]) for line in b"".join(journal.raw(operation)).splitlines()]
-    delays = [delay for page in pages for delay in _of(page, stamps)]
-    for page in pages:
+    seen = [[(when, int(stamp)) for when, stamp in _noted(page)] for page in opened] + [stream.ended() for stream in streams]
+    for page in opened:
         page.context.close()
-    return delays
+    return [delay for one in seen for delay in _of(one, stamps)]
 
 
-def _of(page: Page, stamps: list[int]) -> list[float]:
+def _opened(page: Page, pk: int) -> Page:
+    page.goto(f"/operations/{pk}/")
+    page.wait_for_selector(".log-connection[data-state=live]")
+    page.evaluate(WATCH)
+    return page
+
+
+def _noted(page: Page) -> Any:
+    return page.evaluate("window.seen")
+
+
+def _of(seen: Seen, stamps: list[int]) -> list[float]:
     """A line is there when it or a later one is the last of the page."""
-    seen: list[tuple[float, int]] = [(when, int(stamp)) for when, stamp in _noted(page)]
     delays, at = [], 0
     for when, last in seen:
         while at < len(stamps) and stamps[at] <= last:
             delays.append(when - stamps[at] / 1e6)
             at += 1
-    assert at == len(stamps), f"{len(stamps) - at} lines were never seen"
+    assert at == len(stamps), f"{len(stamps) - at} of {len(stamps)} lines were never seen"
     return delays
 
 
-def _noted(page: Page) -> Any:
-    return page.evaluate("window.seen")
+class _Reader(threading.Thread):
+    """A viewer without a page: notes when events came and the last stamp in each."""
+
+    def __init__(self, url: str, pk: int, session: str) -> None:
+        super().__init__(daemon=True)
+        self.seen: Seen = []
+        self.http = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        self.http.request("GET", f"/operations/{pk}/events", headers={"Cookie": f"sessionid={session}"})
+        self.answer = self.http.getresponse()
+        self.start()
+
+    def run(self) -> None:
+        kind = ""
+        while line := self.answer.readline():
+            if line.startswith(b"event: "):
+                kind = line[7:].strip().decode()
+            elif line.startswith(b"data: ") and kind == "log":
+                self._note(json.loads(line[6:]))
+
+    def _note(self, payload: dict[str, Any]) -> None:
+        if payload["lines"] and (stamp := re.match(r"[0-9]{19}\b", payload["lines"][-1])):
+            self.seen.append((time.time() * 1000, int(stamp[0])))
+
+    def ended(self) -> Seen:
+        self.join(10)
+        self.http.close()
+        return self.seen

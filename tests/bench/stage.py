@@ -33,25 +33,32 @@ class Stage:
         user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
         return user
 
-    def page(self, user: Any) -> Page:
+    def session(self, user: Any) -> str:
+        """The key of a session as after the login form."""
         from django.contrib.sessions.backends.db import SessionStore
 
         session = SessionStore()
         session["_auth_user_id"], session["_auth_user_hash"] = str(user.pk), user.get_session_auth_hash()
         session["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
         session.create()
+        return str(session.session_key)
+
+    def page(self, user: Any) -> Page:
         context = self.browser.new_context(base_url=self.stack.url(), viewport={"width": 1440, "height": 900})
-        context.add_cookies([{"name": "sessionid", "value": str(session.session_key), "url": self.stack.url()}])
+        context.add_cookies([{"name": "sessionid", "value": self.session(user), "url": self.stack.url()}])
         return context.new_page()
 
     def draft(self, user: Any, program: str, *arguments: str) -> Any:
-        """A planned operation that will print."""
+        """An operation that will print, planned by the worker."""
         from opsportal.operations import planning
+
+        def planned() -> bool:
+            operation.refresh_from_db()
+            return not operation.planning
 
         params = {"program": program, "arguments": arguments}
         operation = planning.create("bench.printing", user=user, token=secrets.token_hex(8), params=params)
-        planning.work(operation.pk)
-        operation.refresh_from_db()
+        wait_for(planned, f"the plan of operation {operation.pk}")
         return operation
 
     def submitted(self, user: Any, program: str, *arguments: str) -> Any:
