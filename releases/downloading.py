@@ -40,7 +40,9 @@ def open_artefact(artefact: Artefact) -> BinaryIO:
         raise Missing(f"The file is not in the store: {error.strerror}. Somebody removed it outside of the portal.") from None
     if (size := os.fstat(file.fileno()).st_size) != artefact.size:
         file.close()
-        raise Missing(f"The file has {size:,} bytes now and had {artefact.size:,} when it was stored: it was changed outside of the portal.")
+        raise Missing(
+            f"The file has {size:,} bytes now and had {artefact.size:,} when it was stored: it was changed outside of the portal."
+        )
     return file
 
 
@@ -57,7 +59,9 @@ def respond(request: HttpRequest, artefact: Artefact) -> HttpResponseBase:
     file, (first, length) = open_artefact(artefact), part
     whole = length == artefact.size
     content = _pieces(file, first, 0 if request.method == "HEAD" else length)
-    response = StreamingHttpResponse(content, status=200 if whole else 206, content_type=TYPES.get(artefact.kind, "application/octet-stream"))
+    response = StreamingHttpResponse(
+        content, status=200 if whole else 206, content_type=TYPES.get(artefact.kind, "application/octet-stream")
+    )
     response["Content-Length"] = str(length)
     if not whole:
         response["Content-Range"] = f"bytes {first}-{first + length - 1}/{artefact.size}"
@@ -90,8 +94,9 @@ def _part(wanted: str, size: int) -> tuple[int, int] | None:
 async def _pieces(file: BinaryIO, first: int, length: int) -> AsyncIterator[bytes]:
     """Piece by piece, so that a package of a gigabyte never is in memory."""
     pieces = _read(file, first, length)
+    following = sync_to_async(lambda: next(pieces, b""), thread_sensitive=False)
     try:
-        while piece := await sync_to_async(next, thread_sensitive=False)(pieces, None):
+        while piece := await following():
             yield piece
     finally:
         file.close()

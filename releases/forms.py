@@ -90,10 +90,12 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in
     """When, of what, and with which options. All but name, time and source becomes the schedule's parameters."""
 
     ref = forms.CharField(
-        max_length=200, label="Branch", validators=[rules.branch], widget=forms.TextInput(attrs={**PLAIN, "class": "mono"}),
+        max_length=200, label="Branch", validators=[rules.branch],
+        widget=forms.TextInput(attrs={**PLAIN, "class": "mono", "list": "branches"}),
     )  # fmt: skip
     patches = forms.CharField(
-        required=False, max_length=2000, label="Pull requests", help_text="Numbers in the order they are applied, with blanks between: 12 7 31.",
+        required=False, max_length=2000, label="Pull requests",
+        help_text="Numbers in the order they are applied, with blanks between: 12 7 31.",
         widget=forms.TextInput(attrs={**PLAIN, "class": "mono", "inputmode": "numeric"}),
     )  # fmt: skip
     profiles = forms.CharField(
@@ -102,8 +104,9 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in
     )  # fmt: skip
     skip_tests = forms.BooleanField(required=False, label="Skip the unit tests")
     threads = forms.RegexField(
-        THREADS.pattern, required=False, label="Threads", help_text="A number, or a number and C for each core: 1C. Empty for one.",
-        error_messages={"invalid": "A number such as 4, or 1C, 1.5C for so many a core."}, widget=forms.TextInput(attrs={**PLAIN, "size": 6}),
+        rf"^(?:{THREADS.pattern})\Z", required=False, label="Threads", help_text="A number, or a number and C for each core: 1C. Empty for one.",
+        error_messages={"invalid": "A number such as 4, or 1C, 1.5C for so many a core."},
+        widget=forms.TextInput(attrs={**PLAIN, "size": 6}),
     )  # fmt: skip
     arguments = forms.CharField(
         required=False, max_length=1000, label="More Maven arguments", validators=[rules.arguments], help_text="Such as -Dnoredist.",
@@ -114,7 +117,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in
         help_text="Without it every build downloads everything anew.",
     )  # fmt: skip
     rpm = forms.RegexField(
-        r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", required=False, label="RPM packages for", help_text="A distribution such as centos7 or el8; empty for none.",
+        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z", required=False, label="RPM packages for",
+        help_text="A distribution such as centos7 or el8; empty for none.",
         error_messages={"invalid": "The name of a folder under packaging/ that has a cloud.spec."},
         widget=forms.TextInput(attrs={**PLAIN, "list": "distributions", "size": 12}),
     )  # fmt: skip
@@ -142,7 +146,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in
         if self.instance.pk:
             self.fields["source"].disabled = True
             stored = {**self.instance.params, "patches": " ".join(self.instance.params.get("patches", []))}
-            self.initial |= {name: stored[name] for name in self.OPTIONS if name in stored}
+            self.initial = {**self.initial, **{name: stored[name] for name in self.OPTIONS if name in stored}}
 
     def clean_patches(self) -> list[str]:
         words = str(self.cleaned_data["patches"]).replace(",", " ").replace("#", " ").split()

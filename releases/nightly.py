@@ -28,8 +28,8 @@ from opsportal.operations.models import Operation
 from opsportal.operations.plan import canonical
 from opsportal.operations.states import OperationState
 from opsportal.web.access import has_role
-from releases import planning as chain
 from releases import building, queries, versions
+from releases import planning as chain
 from releases.facts.checkout import Tree
 from releases.models import Build, Schedule, Source
 from releases.versions import Version

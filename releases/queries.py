@@ -34,8 +34,8 @@ COUNTED = 2000
 """Builds that the chart by week looks through at most."""
 
 _LISTED = (
-    "version", "ref", "commit", "patches", "keep", "artefacts_gone_at", "created_at", "source", "source__name", "schedule", "schedule__name",
-    "operation", "operation__state", "operation__kind", "operation__started_at", "operation__ended_at", "operation__requester",
+    "version", "ref", "commit", "patches", "keep", "artefacts_gone_at", "created_at", "source", "source__name", "schedule",
+    "schedule__name", "operation", "operation__state", "operation__kind", "operation__started_at", "operation__ended_at", "operation__requester",
     "operation__requester__username",
 )  # fmt: skip
 _UNREAD = ("operation__plan", "operation__looks", "operation__findings", "operation__typed", "operation__params")
@@ -186,7 +186,13 @@ def durations(wanted: Filter) -> list[Bar]:
     )  # fmt: skip
     newest = reversed(found.order_by(f"-{wanted.key}")[:CHARTED])
     return [
-        Bar(f"#{build.pk}", span.total_seconds() if (span := took(build)) else None, build.operation.state, build.get_absolute_url(), build.version)
+        Bar(
+            f"#{build.pk}",
+            span.total_seconds() if (span := took(build)) else None,
+            build.operation.state,
+            build.get_absolute_url(),
+            build.version,
+        )
         for build in newest
     ]
 
@@ -205,7 +211,7 @@ def weekly(wanted: Filter) -> list[Stack]:
 
 def sources() -> list[Source]:
     """With `build_count`, `last` (its newest build), `next_at` (of its schedules) and `look` (how its mirror is)."""
-    found = list(
+    found: list[Any] = list(
         Source.objects.annotate(
             build_count=Count("builds", distinct=True),
             newest=Max("builds"),
@@ -216,8 +222,8 @@ def sources() -> list[Source]:
     last = {build.source_id: build for build in newest}
     looks = {look.about: look for look in Look.objects.filter(kind="source")}
     for one in found:
-        one.last = last.get(one.pk)  # type: ignore[attr-defined]
-        one.look = looks.get(str(one.pk))  # type: ignore[attr-defined]
+        one.last = last.get(one.pk)
+        one.look = looks.get(str(one.pk))
     return found
 
 
@@ -235,7 +241,7 @@ def newest_of(source: Source, limit: int = 10) -> list[Build]:
 def versions_of(source: Source, limit: int = 40) -> list[dict[str, Any]]:
     """Versions that were built, newest first: the number, how often, and the newest build of each."""
     found = Build.objects.filter(source=source).order_by().values("version").annotate(times=Count("pk"), newest=Max("pk"))
-    return list(found.order_by("-newest")[:limit])
+    return [dict(row) for row in found.order_by("-newest")[:limit]]
 
 
 def stored_bytes(source: Source) -> int:

@@ -91,7 +91,7 @@ def _wanted_again(those: Iterable[Tree]) -> set[int]:
 
 
 def due_trees(source: Source) -> list[Tree]:
-    """Workspaces that go with the next run: all but the newest, those in use, and that of the last failed build while it can be taken up."""
+    """Workspaces that go with the next run: all but the newest, those in use, and the last failed one that can be taken up."""
     those = trees(source)
     again = _wanted_again(those)
     staying = [tree for tree in those if tree.ran][: source.keep_workspaces]

@@ -74,13 +74,18 @@ def schedule_new(request: PortalRequest) -> HttpResponse:
         return render(request, "releases/schedule_form.html", {"form": form, **_around(form)}, status=422 if form.errors else 200)
     schedule = form.save(commit=False)
     _keep(request, schedule, form)
-    messages.success(request, f"{schedule} builds {schedule.source} from now on, with your rights. The first look is {schedule.next_at:%Y-%m-%d %H:%M} UTC.")
+    messages.success(
+        request,
+        f"{schedule} builds {schedule.source} from now on, with your rights. The first look is {schedule.next_at:%Y-%m-%d %H:%M} UTC.",
+    )
     return redirect(schedule)
 
 
 def _start(request: PortalRequest) -> dict[str, Any]:
     number = request.GET.get("source", "")
-    known = Source.objects.filter(pk=int(number)) if number.isascii() and number.isdigit() and len(number) < 16 else Source.objects.all()[:2]
+    known = (
+        Source.objects.filter(pk=int(number)) if number.isascii() and number.isdigit() and len(number) < 16 else Source.objects.all()[:2]
+    )
     only = list(known)
     return {"source": only[0], "ref": only[0].default_branch, "name": "Nightly"} if len(only) == 1 else {"name": "Nightly"}
 

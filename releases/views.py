@@ -124,7 +124,13 @@ def builds_compare(request: PortalRequest) -> HttpResponse:
         return render(request, "releases/compare.html", look)
     first = Build.objects.select_related("source").filter(pk__in=asked[:1]).first()
     source = first.source_id if first else _number(request, "source")
-    look = {"first": first, "number": len(set(asked)), "pickable": queries.pickable(source), "sources": Source.objects.all(), "source_id": source}
+    look = {
+        "first": first,
+        "number": len(set(asked)),
+        "pickable": queries.pickable(source),
+        "sources": Source.objects.all(),
+        "source_id": source,
+    }
     return render(request, "releases/compare_pick.html", look)
 
 
@@ -206,7 +212,7 @@ def artefact(request: PortalRequest, pk: int) -> HttpResponseBase:
 def build_progress(request: PortalRequest, pk: int) -> HttpResponse:
     """The part of an operation's page that shows how far its build is; `pk` is the operation's."""
     operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
-    return render(request, "releases/_build_progress.html", {"operation": operation})
+    return render(request, "releases/_build_progress.html", {"operation": operation, "part": True})
 
 
 @viewer
@@ -215,13 +221,13 @@ def clean_up(request: PortalRequest) -> HttpResponse:
     """What stays on disk and what goes next, of all sources."""
     disks = [look for target in retention.places() if (look := looking.kept("disk", target))]
     names = targets.names(look.about for look in disks)
-    look = {
+    context = {
         "upcoming": [one for one in map(retention.upcoming, Source.objects.all()) if one.anything],
         "sources": Source.objects.all(),
         "disks": [(names[disk.about], disk, sum(one["size"] for one in disk.answer.get("strangers", []))) for disk in disks],
         "may_edit": may_edit(request),
     }
-    return render(request, "releases/clean_up.html", look)
+    return render(request, "releases/clean_up.html", context)
 
 
 @editor

@@ -61,7 +61,7 @@ def typed_in(form: forms.Form, data: QueryDict) -> dict[str, list[str]]:
     return {key: [text[:100_000] for text in texts] for key, texts in own.items()}
 
 
-def quiet(form: forms.Form) -> None:
+def quiet(form: forms.BaseForm) -> None:
     """While somebody is still filling it in, an empty field is not an error yet."""
     for name in list(form.errors):
         left = [error for error in form.errors.as_data()[name] if error.code != "required"]
