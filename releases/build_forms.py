@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -101,7 +101,8 @@ class BuildForm(forms.Form):
     jdk = forms.ChoiceField(required=False, label="JDK", choices=[("", "The one that fits the source best")])
     warm = forms.TypedChoiceField(
         choices=[("1", "Warm: share Maven's downloads with other builds of this source"), ("", "Clean: download everything again")],
-        coerce=bool, empty_value=False, required=False, initial="1", widget=forms.RadioSelect, label="Workspace",
+        coerce=bool, empty_value=False,  # type: ignore[arg-type]
+        required=False, initial="1", widget=forms.RadioSelect, label="Workspace",
     )  # fmt: skip
     rpm = forms.ChoiceField(required=False, label="RPM packages", choices=[("", "None")])
     noredist = forms.BooleanField(required=False, label="With components that may not be redistributed (noredist)")
@@ -119,12 +120,12 @@ class BuildForm(forms.Form):
         self._offer("jdk", [(one["home"], f"JDK {one['version']} ({one['home']})") for one in found.get("jdks") or ()])
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ChoiceField)
+        field = cast(forms.ChoiceField, self.fields[name])
+        before = [(str(value), str(says)) for value, says in cast(list[tuple[str, str]], field.choices)]
         chosen = [str(value) for value in (self.initial.get(name), self.data.get(name)) if value]
-        known = {value for value, _ in choices} | {value for value, _ in field.choices}
+        known = {value for value, _ in choices} | {value for value, _ in before}
         safe = [value for value in chosen if value not in known and re.fullmatch(r"[A-Za-z0-9._:/+-]{1,100}", value)]
-        merged = dict([*field.choices, *choices, *((value, f"{value} (not found)") for value in dict.fromkeys(safe))])
+        merged = dict([*before, *choices, *((value, f"{value} (not found)") for value in dict.fromkeys(safe))])
         field.choices = list(merged.items())
 
     def clean_threads(self) -> str:

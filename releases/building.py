@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from opsportal.operations.models import FactReading, Operation
 from releases import records, versions
 from releases.facts.checkout import Tree
@@ -82,7 +84,7 @@ def _commit(operation: Operation) -> Commit:
     row = FactReading.objects.filter(operation=operation, key__startswith=kind, revision__gt=0, error="").order_by("-id").first()
     if row is None:
         raise LookupError("the plan of this build rests on no commit")
-    return Commit(**row.value)
+    return TypeAdapter(Commit).validate_python(row.value)
 
 
 def _patch_record(row: dict[str, Any]) -> dict[str, Any]:

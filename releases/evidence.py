@@ -47,7 +47,8 @@ elif [ "$1" = deb ]; then
   done
 else
   find src -path '*/target/*' -type f \\( -name '*.jar' -o -name '*.war' \\) -newer tmp/start-maven \\
-    ! -name '*-sources.jar' ! -name '*-javadoc.jar' ! -name '*-tests.jar' ! -name 'original-*' ! -path '*/target/*/*' | sort | while read -r path; do
+    ! -name '*-sources.jar' ! -name '*-javadoc.jar' ! -name '*-tests.jar' ! -name 'original-*' ! -path '*/target/*/*' \\
+    | sort | while read -r path; do
     printf 'file\\t%s\\t%s\\t%s\\t\\t\\t%s\\t%s\\n' "$path" "$(basename "$path")" "$2" "$(stat -c %s "$path")" "$(sum "$path")"
   done
 fi
@@ -79,7 +80,8 @@ def packages(text: str) -> list[Package]:
     for line in text.splitlines():
         parts = line.split("\t")
         if len(parts) == 8 and parts[6].isdigit() and re.fullmatch(r"[0-9a-f]{64}", parts[7]):
-            package = Package(*parts[:6], int(parts[6]), parts[7])
+            kind, path, name, version, release, architecture, size, sha256 = parts
+            package = Package(kind, path, name, version, release, architecture, int(size), sha256)
             if SAFE_NAME.fullmatch(package.file):
                 found.append(package)
     return found

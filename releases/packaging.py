@@ -30,6 +30,7 @@ touch "$TMPDIR/start-deb"
 exec bash packaging/build-deb.sh
 """
 
+
 @dataclass(frozen=True)
 class Wanted:
     """Patterns (for `re.fullmatch`) of version and release, and the same for people."""

@@ -25,11 +25,14 @@ SUITE = re.compile(
     r"Time elapsed: [0-9.,]+ (?:s|sec)(?:onds)?\b(?:.*?(?:- in|-- in) (\S+))?"
 )
 FAILED = re.compile(
-    r"(?:\[ERROR\] )?(?:(?P<test>[^\s(]+)\((?P<suite>[\w.$]+)\)|(?P<both>[\w.$]+\.[\w$\[\]]+))\s+(?:-- )?Time elapsed: .*<<< (?:FAILURE|ERROR)!"
+    r"(?:\[ERROR\] )?(?:(?P<test>[^\s(]+)\((?P<suite>[\w.$]+)\)|(?P<both>[\w.$]+\.[\w$\[\]]+))"
+    r"\s+(?:-- )?Time elapsed: .*<<< (?:FAILURE|ERROR)!"
 )
 GOAL = re.compile(r"\[ERROR\] Failed to execute goal (\S+)(?: \([^)]*\))? on project (\S+): (.+)")
 COMPILER = re.compile(r"\[ERROR\] (?:.*/)?(\S+\.java):\[([0-9]+),[0-9]+\] (.+)")
-FATAL = re.compile(r"\[(?:ERROR|FATAL)\] (?!\s*$|To see the full|Re-run Maven|For more information|->|\[Help|Tests run|Failures:|Please refer)(.{8,})")
+FATAL = re.compile(
+    r"\[(?:ERROR|FATAL)\] (?!\s*$|To see the full|Re-run Maven|For more information|->|\[Help|Tests run|Failures:|Please refer)(.{8,})"
+)
 OUTCOME = {"SUCCESS": "ok", "FAILURE": "failed", "SKIPPED": "skipped"}
 UNIT = {"s": 1, "min": 60, "h": 3600}
 
@@ -58,11 +61,18 @@ class MavenProgress:
         return reader
 
     def state(self) -> dict[str, Any]:
-        kept = {name: getattr(self, name) for name in ("line", "listing", "modules", "module", "suite", "tests", "waits_for_message", "now")}
+        kept = {
+            name: getattr(self, name) for name in ("line", "listing", "modules", "module", "suite", "tests", "waits_for_message", "now")
+        }
         shown: dict[str, Any] = {"rest": self.rest.decode("latin-1"), "problem": self.error}
         if self.modules:
             building = self.modules[self.module - 1]["name"] if self.module else ""
-            shown |= {"label": f"Module {self.module} of {len(self.modules)}", "done": self._done(), "total": len(self.modules), "detail": building}
+            shown |= {
+                "label": f"Module {self.module} of {len(self.modules)}",
+                "done": self._done(),
+                "total": len(self.modules),
+                "detail": building,
+            }
         if self.tests["run"]:
             bad = self.tests["failures"] + self.tests["errors"]
             shown["detail"] = f"{shown.get('detail', '')} · {self.tests['run']} tests{f', {bad} failed' if bad else ''}".strip(" ·")

@@ -5,15 +5,14 @@ Branch, version and URL rules were tried against lists of hostile input; the rea
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import datetime
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from croniter import CroniterError, croniter
 from django.conf import settings
 from django.core.exceptions import ValidationError
-import itertools
 
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._()#+-]| (?! )){0,62}[A-Za-z0-9._()#+-]|[A-Za-z0-9]")
 BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
@@ -75,7 +74,7 @@ def web_url(value: str) -> None:
     _allowed_host(parts.netloc, value)
 
 
-def _split(value: str) -> NamedTuple:
+def _split(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - raises for a port that is no number

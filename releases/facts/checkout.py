@@ -53,7 +53,8 @@ LOOK = (
     + """\
 cd "$1"
 echo "== paths"; safe ls-tree -r -z --name-only --full-tree "$2" | tr '\\0' '\\n' \\
-  | grep -E '^(pom.xml|.*/pom.xml|tools/build/setnextversion.sh|packaging/.*|debian/(control|rules|changelog)|.*DatabaseUpgradeChecker.java)$' || :
+  | grep -E -e '^(.*/)?pom.xml$' -e '^tools/build/setnextversion.sh$' -e '^packaging/' \\
+    -e '^debian/(control|rules|changelog)$' -e 'DatabaseUpgradeChecker.java$' || :
 echo "== pom"; safe cat-file blob "$2:pom.xml" 2>/dev/null | head -c 200000 || :
 echo; echo "== script"; safe cat-file blob "$2:tools/build/setnextversion.sh" 2>/dev/null | head -c 50000 || :
 echo; echo "== checker"
@@ -62,7 +63,8 @@ path=$(safe ls-tree -r --name-only --full-tree "$2" | grep 'DatabaseUpgradeCheck
 echo; echo "== tag"
 tag=$(safe describe --tags --abbrev=0 "$2" 2>/dev/null) || tag=
 echo "$tag"
-[ -z "$tag" ] || safe diff --name-only --no-renames "$tag^{commit}" "$2" -- | grep -E '(^|/)(setup/db/|engine/schema/|schema-[^/]*\\.sql)' || :
+[ -z "$tag" ] || safe diff --name-only --no-renames "$tag^{commit}" "$2" -- \\
+  | grep -E '(^|/)(setup/db/|engine/schema/|schema-[^/]*\\.sql)' || :
 echo "== end"
 """
 )
@@ -134,7 +136,7 @@ class Pom:
 
     def __init__(self, text: str) -> None:
         text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-        self.properties = dict(re.findall(r"<([A-Za-z][\w.-]*)>\s*([^<>\s][^<>]*?)\s*</\1>", _first(text, "properties")))
+        self.properties: dict[str, str] = dict(re.findall(r"<([A-Za-z][\w.-]*)>\s*([^<>\s][^<>]*?)\s*</\1>", _first(text, "properties")))
         outer = text
         for part in ("parent", "properties", "dependencyManagement", "dependencies", "build", "profiles", "repositories", "reporting"):
             outer = re.sub(rf"<{part}>.*?</{part}>", "", outer, flags=re.DOTALL)

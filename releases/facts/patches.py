@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,7 +16,6 @@ from releases import git
 from releases.facts.mirror import mirror
 from releases.mailbox import NotAMailbox, Patch, parse, unsafe_path
 from releases.workspace import Workspace
-import itertools
 
 LIMIT = 20 * 1024 * 1024
 """Bytes of one mailbox. The largest of CloudStack's pull requests are a few megabytes."""

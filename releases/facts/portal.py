@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Never
 
 from opsportal.operations.facts import Fact, FactError, Reader
 from opsportal.transport.base import Result
@@ -45,7 +45,7 @@ class OfThePortal:
     def command(self) -> Command:
         raise FactError("This fact is in the portal's own database.")
 
-    def parse(self, result: Result) -> object:
+    def parse(self, result: Result) -> Never:
         raise FactError("This fact is in the portal's own database.")
 
 
@@ -64,7 +64,7 @@ class Registered(OfThePortal, Fact[SourceData]):
 
 @dataclass(frozen=True)
 class Taken(OfThePortal, Fact[tuple[str, ...]]):
-    """Versions that were built of a source, in other workspaces than this: a build does not stand in its own way, nor in that of its retry."""
+    """Versions that were built of a source, in other workspaces than this: a build stands neither in its own way nor in its retry's."""
 
     source: int
     workspace: str = ""

@@ -16,6 +16,7 @@ from releases.build_steps import Site
 from releases.facts.checkout import Tree
 from releases.facts.mirror import Refs
 from releases.facts.packages import DebPackages, RpmPackages
+from releases.facts.patches import Mailbox, Pull
 from releases.facts.portal import BuildPlaces, Taken
 from releases.facts.tools import Space, Tools
 from releases.versions import Version
@@ -153,7 +154,8 @@ def _source(params: BuildParams, facts: FactSet) -> dict[str, Any]:
 
 def _patches(params: BuildParams, facts: FactSet) -> dict[str, Any]:
     """Each pull request by itself, so that one that is gone does not hide the others; then the trial of all."""
-    source, wanted = planning.registered(params, facts), []
+    source = planning.registered(params, facts)
+    wanted: list[tuple[str, Mailbox | FactError]] = []
     for text in params.patches:
         try:
             wanted.append((text, planning.mailboxes(_only(params, text), facts)[0]))
@@ -162,11 +164,16 @@ def _patches(params: BuildParams, facts: FactSet) -> dict[str, Any]:
     facts.need(*(one for _, one in wanted if not isinstance(one, FactError)))
     rows = []
     for text, one in wanted:
-        pull = one if isinstance(one, FactError) else facts.try_(one)
+        pull = one if isinstance(one, FactError) else _try(one, facts)
         rows.append({"text": text, "error": str(pull)} if isinstance(pull, FactError) else building.pull_row(pull, source))
     if not rows or any("error" in row for row in rows):
         return {"pulls": rows}
     return {"pulls": rows, **building.trial_rows(planning.tried(params, facts))}
+
+
+def _try(mailbox: Mailbox, facts: FactSet) -> Pull | FactError:
+    found = facts.try_(mailbox)
+    return found
 
 
 def _only(params: BuildParams, text: str) -> BuildParams:
@@ -174,7 +181,8 @@ def _only(params: BuildParams, text: str) -> BuildParams:
 
 
 def _version(params: BuildParams, facts: FactSet) -> dict[str, Any]:
-    tree, source, taken = planning.checkout(params, facts), planning.registered(params, facts), facts(Taken("portal", params.source, params.workspace))
+    tree, source = planning.checkout(params, facts), planning.registered(params, facts)
+    taken = facts(Taken("portal", params.source, params.workspace))
     own = versions.readable([tree.version])
     return {
         "own": tree.version,
