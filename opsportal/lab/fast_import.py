@@ -32,7 +32,7 @@ class Stream:
         self._blobs: dict[bytes, int] = {}
         self._marks = 0
 
-    def bytes(self) -> bytes:
+    def render(self) -> bytes:
         return b"".join([*self._parts, b"done\n"])
 
     def commit(self, ref: str, tree: Tree, message: str, author: Stamp, committer: Stamp, parent: int | None) -> int:

@@ -144,7 +144,7 @@ def recipe(committer: Identity = RELEASE_MANAGER) -> bytes:
     tip_main, files_main = _write_main(stream, committer, tip48)
     _write_others(stream, committer, first)
     _write_pulls(stream, {"4.8": (tip48, files48), "main": (tip_main, files_main)})
-    return stream.bytes()
+    return stream.render()
 
 
 def clean_git_environment() -> dict[str, str]:

@@ -244,23 +244,21 @@ CHATTER = Patch(
         ),
     ),
 )
-BUS = "framework/src/main/java/practice/framework/EventBus.java"
-SILENCE = Patch(
-    "Let listeners leave the event bus",
+SECURITY = Patch(
+    "Tell security releases from others",
     BRAM,
     (
         Replace(
-            BUS,
-            "    /** How many were told. */",
-            "    public void silence(String topic) {\n        listeners.remove(topic);\n    }\n\n    /** How many were told. */",
+            "utils/src/main/java/practice/utils/CloudStackVersion.java",
+            "    @Override\n    public int compareTo(",
+            "    public boolean fixesSecurity() {\n        return security > 0;\n    }\n\n    @Override\n    public int compareTo(",
         ),
         Replace(
-            "framework/src/test/java/practice/framework/EventBusTest.java",
-            "    @Test\n    public void nobodyListens() {",
-            "    @Test\n    public void whoLeftHearsNothing() {\n        EventBus bus = new EventBus();\n"
-            '        bus.listen("host", event -> { });\n        bus.silence("host");\n'
-            '        assertEquals(0, bus.publish("host", "down"));\n    }\n\n'
-            "    @Test\n    public void nobodyListens() {",
+            "utils/src/test/java/practice/utils/CloudStackVersionTest.java",
+            "    @Test\n    public void brandsDoNotCount() {",
+            "    @Test\n    public void theFourthPartIsForSecurity() {\n"
+            '        assertTrue(CloudStackVersion.parse("4.20.1.1").fixesSecurity());\n    }\n\n'
+            "    @Test\n    public void brandsDoNotCount() {",
         ),
     ),
 )
@@ -309,7 +307,7 @@ PULLS = (
         "The build prints 200,000 lines with colours, markup, control sequences and bytes that are no text.",
         (CHATTER,),
     ),
-    Pull(15, SILENCE.subject, "Made for main: it does not apply to 4.8, where the files are elsewhere.", (SILENCE,), base="main"),
+    Pull(15, SECURITY.subject, "Made for main: 4.8 does not have the files that it changes.", (SECURITY,), base="main"),
 )
 
 BY_NUMBER = {pull.number: pull for pull in PULLS}

@@ -2,7 +2,7 @@
 package practice.upgrade;
 
 import java.util.function.Consumer;
-import practice.utils.CloudVersion;
+import practice.utils.CloudStackVersion;
 
 /** Compares the database with the code when the server starts. All four parts of a version count. */
 public final class DatabaseUpgradeChecker {
@@ -31,8 +31,8 @@ public final class DatabaseUpgradeChecker {
         if (codeVersion == null) {
             return;
         }
-        CloudVersion db = CloudVersion.parse(dbVersion);
-        CloudVersion code = CloudVersion.parse(codeVersion);
+        CloudStackVersion db = CloudStackVersion.parse(dbVersion);
+        CloudStackVersion code = CloudStackVersion.parse(codeVersion);
         log.accept("DB version = " + db + " Code Version = " + code);
         int order = db.compareTo(code);
         if (order > 0) {
