@@ -94,17 +94,18 @@ def _run(operation: Operation, step: Step, planned: Planned, action: RunCommand,
         elif verdict is Verdict.ATTACH:
             follow(operation, step, planned, attempt, remote, lease, until)
         else:
-            _drain(operation, step, planned, attempt, remote, lease, until, absent=now.state.kind is Kind.ABSENT)
+            if now.state.kind is not Kind.ABSENT and not _drained(operation, step, planned, attempt, remote, lease, until, now.size):
+                return
             _judge(operation, step, planned, action, attempt, now.state.code if verdict is Verdict.RECORD else None, lease)
             return
 
 
-def _drain(
-    operation: Operation, step: Step, planned: Planned, attempt: Attempt, remote: Detached, lease: Lease, until: float, *, absent: bool
-) -> None:
-    """All output there is, before the verdict."""
-    if not absent:
-        follow(operation, step, planned, attempt, remote, lease, max(until, time.monotonic() + 30))
+def _drained(
+    operation: Operation, step: Step, planned: Planned, attempt: Attempt, remote: Detached, lease: Lease, until: float, size: int
+) -> bool:
+    """All output there is, before the verdict. False when that takes more than this slice: the next one goes on."""
+    follow(operation, step, planned, attempt, remote, lease, max(until, time.monotonic() + 30))
+    return step.log_bytes - attempt.log_base >= size
 
 
 def _intend(step: Step, action: RunCommand, lease: Lease, boot_id: str) -> Attempt:

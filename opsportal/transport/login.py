@@ -92,10 +92,7 @@ def _authenticate(transport: paramiko.Transport, target: SshTarget) -> None:
     """With this one credential: no agent, no key of the portal's own account."""
     transport.auth_timeout = LOGIN_SECONDS
     try:
-        if target.is_key:
-            more = _by_key(transport, target)
-        else:
-            more = transport.auth_password(target.user, target.secret.reveal())
+        more = _by_key(transport, target) if target.is_key else transport.auth_password(target.user, target.secret.reveal())
     except paramiko.SSHException as error:
         raise _refusal(transport, target, error) from None
     except (EOFError, OSError) as error:

@@ -17,6 +17,8 @@ from opsportal.transport.errors import NoExitStatus, TimedOut, TransportError, U
 from opsportal.transport.login import SshTarget
 from opsportal.transport.pool import Connections
 
+__all__ = ["Pool", "SshTarget", "SshTransport"]
+
 FOLLOW_GRACE = 3.0
 QUIET_FILE_SECONDS = 60.0
 

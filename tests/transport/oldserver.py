@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 import paramiko
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from opsportal.transport.host_keys import HostKey
 
@@ -58,16 +59,16 @@ class OldServer(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         self.tried.append(f"publickey {key.get_name()}")
-        return paramiko.AUTH_SUCCESSFUL
+        return AUTH_SUCCESSFUL
 
     def check_auth_password(self, username: str, password: str) -> int:
         self.tried.append("password")
         if self.hang_up:
             self.transports[-1].close()
-        return paramiko.AUTH_SUCCESSFUL if password == self.password else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if password == self.password else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         threading.Thread(target=self._answer, args=(channel,), daemon=True).start()

@@ -24,7 +24,7 @@ def test_says_exit_code_and_both_streams(transport: Transport) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["$(id)", "a'b", 'a"b', "a\\b", "a\nb", "", " ", "*", "~", "-n", "\x1b[31m", "ä\u202e", "%s%n", "a;b|c&d", "!x", "\udcff"[:0] + "ü"],
+    ["$(id)", "a'b", 'a"b', "a\\b", "a\nb", "", " ", "*", "~", "-n", "\x1b[31m", "ä\u202e", "%s%n", "a;b|c&d", "!x", "ü"],
 )
 def test_an_argument_arrives_as_it_was_sent(value: str, transport: Transport) -> None:
     assert transport.run(Command(("printf", "%s", value)), timeout=10).out == value

@@ -92,7 +92,7 @@ def test_a_start_whose_answer_was_lost_is_asked_again_and_happened_once(machine:
 
 def test_the_server_dies_and_comes_back(machine: Machine, remote: Detached, tmp_path: Path) -> None:
     assert remote.start("k", 1, shell('echo a; while [ ! -e "$1" ]; do sleep 0.05; done; echo b', str(tmp_path / "go"))) == Started()
-    with pytest.raises(TransportError):  # noqa: PT012 - the crash must come between two pieces
+    with pytest.raises(TransportError):
         for piece in remote.follow("k", 0, 20):
             if piece:
                 machine.crash()

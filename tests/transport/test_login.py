@@ -177,7 +177,7 @@ def test_a_second_factor_is_said(machine: Machine, pool: Pool) -> None:
     machine.stop()
     machine.options = ("AuthenticationMethods publickey,password",)
     machine.start()
-    with pytest.raises(AuthenticationFailed, match="second proof.*password"):
+    with pytest.raises(AuthenticationFailed, match=r"second proof.*password"):
         said(pool, target_of(machine))
 
 
@@ -225,7 +225,7 @@ def test_a_name_that_does_not_exist(pool: Pool, machine: Machine) -> None:
 
 def test_the_address_behind_a_name_is_judged(machine: Machine) -> None:
     pool = Pool(forbidden=lambda address: "It is this machine itself." if address in ("127.0.0.1", "::1") else "")
-    with pytest.raises(AddressForbidden, match="localhost leads to .* this machine itself"):
+    with pytest.raises(AddressForbidden, match=r"localhost leads to .* this machine itself"):
         said(pool, target_of(machine, address="localhost"))
     assert "userauth-request" not in machine.log()
 

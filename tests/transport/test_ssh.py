@@ -195,7 +195,7 @@ def test_a_follow_ends_when_its_time_is_over(target: SshTarget, pool: Pool) -> N
 
 
 def test_a_follow_cut_in_the_middle_says_so_instead_of_ending(machine: Machine, target: SshTarget, pool: Pool) -> None:
-    with pytest.raises(NoExitStatus):  # noqa: PT012 - the cut must come between two pieces
+    with pytest.raises(NoExitStatus):
         for piece in pool.get(target).follow("f", "e", 0, seconds=20, command=Command(script="echo a; sleep 20")):
             if piece:
                 machine.cut()
