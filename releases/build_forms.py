@@ -18,7 +18,7 @@ THREADS = re.compile(r"[1-9][0-9]?|[1-9](?:\.[0-9])?C")
 class NamesInput(forms.TextInput):
     """A text field that suggests names, which arrive with what a worker read."""
 
-    template_name = "releases/names_input.html"
+    template_name = "components/names_input.html"
     names: tuple[str, ...] = ()
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
