@@ -20,5 +20,6 @@ class Command(BaseCommand):
         try:
             source, made = seed(forge)
         except ValidationError as error:
-            raise CommandError(f"The practice source cannot be registered at {forge}: {' '.join(error.messages)}") from None
+            reasons = " ".join(dict.fromkeys(error.messages))
+            raise CommandError(f"The practice source cannot be registered at {forge}: {reasons}") from None
         self.stdout.write(f"Source {source.name}: {'registered' if made else 'was there, its address is set'} ({source.url})")
