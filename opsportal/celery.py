@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import task_received
 from celery.utils.nodenames import worker_direct
-from celery.worker import state
+from celery.worker import state as requests
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsportal.settings")
 
@@ -57,7 +57,7 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc] # celery has no a
         while not self.stopping.wait(self.every):
             self.ask(hostname)
             since = self.unanswered_since
-            if since and time.monotonic() - since > self.patience and not (state.active_requests or state.reserved_requests):
+            if since and time.monotonic() - since > self.patience and not (requests.active_requests or requests.reserved_requests):
                 logger.critical("this worker has received nothing for %.0f s although the broker takes messages: ending it", self.patience)
                 logging.shutdown()
                 os._exit(75)  # a clean stop would wait for the part that hangs
