@@ -94,26 +94,24 @@ def _opening(scene: Stage, user: Any, small: Any, large: Any) -> None:
         }).observe(document, { childList: true, subtree: true });
         """
     )
-    heaps = {}
-    for operation, name in ((small, "100"), (large, f"{LINES:,}")):
-        opened = [_opened(page, operation) for _ in range(8)][1:]
-        paint, rows = median(one[0] for one in opened), median(one[1] for one in opened)
-        how = f"median of {len(opened)}, the longest {max(one[0] for one in opened):.0f}"
-        figure(f"opening a log of {name} lines, first paint", paint, "ms", how, 300)
-        figure(
-            f"opening a log of {name} lines, its last lines in the page", rows, "ms", f"longest {max(one[1] for one in opened):.0f}", 300
-        )
-        heaps[name] = _heap(page)
-    figure("script memory, log of 100 lines", heaps["100"], "MB")
-    figure(f"script memory, log of {LINES:,} lines", heaps[f"{LINES:,}"], "MB", "just opened", heaps["100"] + 1)
+    _times(page, small, 100)
+    before = _heap(page)
+    figure("script memory, log of 100 lines", before, "MB")
+    _times(page, large, LINES)
+    figure(f"script memory, log of {LINES:,} lines", _heap(page), "MB", "just opened", before + 1)
     _wander(page)
-    figure(
-        f"script memory, log of {LINES:,} lines after 300 jumps", _heap(page), "MB", "the lines near the reader are kept", heaps["100"] + 8
-    )
+    figure(f"script memory, log of {LINES:,} lines after 300 jumps", _heap(page), "MB", "keeps what is near the reader", before + 8)
+
+
+def _times(page: Page, operation: Any, lines: int) -> None:
+    opened = [_opened(page, operation) for _ in range(8)][1:]
+    for what, took in (("first paint", [one[0] for one in opened]), ("its last lines in the page", [one[1] for one in opened])):
+        how = f"median of {len(took)}, the longest {max(took):.0f}"
+        figure(f"opening a log of {lines:,} lines, {what}", median(took), "ms", how, 300)
 
 
 def _opened(page: Page, operation: Any) -> tuple[float, float]:
-    """Milliseconds from the click to the first paint, and to the rows."""
+    """Milliseconds from the beginning of the request to the first paint, and to the rows."""
     page.goto(f"/operations/{operation.pk}/")
     page.wait_for_selector(".log-row .log-line")
     page.wait_for_timeout(100)
