@@ -6,6 +6,7 @@ Run by the supervisor before anything else, as `python -m opsportal.embedded.rea
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
 from pathlib import Path
@@ -26,6 +27,7 @@ def main() -> None:
     key_file()
     database()
     static_files(state / "static")
+    practice(os.environ["OPSPORTAL_FORGE"])
     administrator()
 
 
@@ -81,6 +83,11 @@ def _fingerprint() -> str:
         for path, storage in finder.list([]):
             found.update(f"{path} {storage.size(path)} {storage.get_modified_time(path)}\n".encode())
     return found.hexdigest()
+
+
+def practice(forge: str) -> None:
+    """The practice source, at the address where its forge is going to be."""
+    call_command("lab_seed", forge=forge, verbosity=0, stdout=io.StringIO())
 
 
 def administrator() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import select
@@ -30,6 +31,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.listener: socket.socket | None = None
         """Open for as long as the portal runs: while the web process is started again, visitors wait."""
+        self.forge_port = 0
         self.signals = 0
         """How often somebody asked to stop."""
         self.woken, self.wake = os.pipe()
@@ -37,6 +39,10 @@ class Supervisor:
     @property
     def address(self) -> str:
         return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}/"  # noqa: S104 - compared, not bound
+
+    @property
+    def forge(self) -> str:
+        return f"http://127.0.0.1:{self.forge_port}"
 
     def run(self) -> int:
         began = time.monotonic()
@@ -68,6 +74,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self.listener = self._listen()
+        self.forge_port = self._free_port()
         environment = self._environment()
         self._make_ready(environment)
         if self.signals:
@@ -77,6 +84,8 @@ class Supervisor:
         self._add("worker", [*CELERY, *WORKER, "-n", "worker@%h", "-Q", "control,ssh", "-c", "4"], "queues control and ssh", environment)
         self._add("builder", [*CELERY, *WORKER, "-n", "builder@%h", "-Q", "build", "-c", "2"], "queue build", environment)
         schedule = str(self.places.state / "beat")
+        forge = ["django", "lab_forge", "--push", "--port", str(self.forge_port)]
+        self._add("forge", forge, f"the practice source, {self.forge}/", environment)
         self._add("beat", [*CELERY, "beat", "-l", "WARNING", "--pidfile=", "-s", schedule], "the schedule", environment)
         self._wait_for_web()
 
@@ -92,12 +101,23 @@ class Supervisor:
         listener.listen(512)
         return listener
 
+    def _free_port(self) -> int:
+        """For the forge: the one after the portal's, so that addresses stay the same, or any other."""
+        for port in (self.port + 1, 0):
+            with contextlib.suppress(OSError, OverflowError), socket.socket() as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(("127.0.0.1", port))
+                return int(trial.getsockname()[1])
+        raise CannotStart("No port on 127.0.0.1 is free for the practice source.")
+
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "opsportal.settings",
             "OPSPORTAL_EMBEDDED": "1",
             "OPSPORTAL_STATE_DIR": str(self.places.state),
+            "OPSPORTAL_FORGE": self.forge,
+            "OPSPORTAL_GIT_HOSTS": f"{os.environ.get('OPSPORTAL_GIT_HOSTS') or 'github.com'},{self.forge}",
             "REDIS_URL": os.environ.get("REDIS_URL") or self._redis(),
         }
 
@@ -177,7 +197,7 @@ class Supervisor:
                 child.process.wait()
 
 
-CELERY = ["celery", "-A", "opsportal"]
+CELERY = ["celery", "-q", "-A", "opsportal"]
 WORKER = ["worker", "-l", "WARNING", "--without-gossip", "--without-mingle"]
 
 
