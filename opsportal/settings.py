@@ -300,7 +300,7 @@ CELERY_BEAT_SCHEDULE = {
 
 RUNBOOKS = [
     "releases.runbooks.build_release.BuildRelease",
-    # "releases.runbooks.merge_pull_request.MergePullRequest",
+    "releases.runbooks.merge_pull_request.MergePullRequest",
     # "releases.runbooks.prepare_build_host.PrepareBuildHost",
     "opsportal.operations.runbooks.undo.Undo",
     "opsportal.operations.runbooks.restore.Restore",
