@@ -7,6 +7,7 @@ what it makes. So a machine that was switched off in the middle costs time and n
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -102,6 +103,8 @@ shift 2
 for kind; do sh -c "$look" sh "$kind" "$version"; done
 """
 
+SAYS = {"rpm": "rpm -qp dist/rpmbuild/RPMS/*/*.rpm", "deb": "dpkg-deb --show ../*.deb", "file": "ls */target/*.jar */target/*.war"}
+
 FIND = """\
 cd "$1"
 find "$PWD/src/dist/rpmbuild/RPMS" -type f -name '*.rpm' -newer tmp/start-rpm 2>/dev/null || :
@@ -129,10 +132,10 @@ class Site:
     def top(self) -> str:
         return str(self.workspace.home)
 
-    def fenced(self, script: str, *argv: str) -> Command:
+    def fenced(self, script: str, *argv: str, gist: str, extra: tuple[tuple[str, str], ...] = ()) -> Command:
         """Foreign code: the source's own scripts, Maven and what it runs."""
-        env = (*git.committer(), *maven.environment(self.jdk, self.level))
-        return foreign(self.workspace, script, *argv, sandbox=self.sandbox, env=env)
+        env = (*git.committer(), *maven.environment(self.jdk, self.level), *extra)
+        return foreign(self.workspace, script, *argv, sandbox=self.sandbox, env=env, gist=gist)
 
     def step(
         self,
@@ -164,17 +167,18 @@ class Site:
 
 def checkout(site: Site, commit: str) -> Step:
     argv = (str(site.workspace.mirror), site.source.url, commit, site.top, BRANCH, settings.MAVEN_SETTINGS)
+    gist = shlex.join(["git", "clone", site.source.url, "src"]) + f"\ngit checkout -b {BRANCH} {commit}"
     return site.step(
         "checkout",
         "Make a workspace and check out the commit",
         "A checkout of its own, from the mirror: nothing of an earlier build is in it.",
-        RunCommand(git.script(CHECKOUT, *argv), timeout=2 * HOUR),
+        RunCommand(git.script(CHECKOUT, *argv, gist=gist), timeout=2 * HOUR),
         [head_is(site, commit)],
     )
 
 
 def head_is(site: Site, commit: str) -> Condition:
-    command = git.script('cd "$1/src" && git -c core.fsmonitor=false rev-parse HEAD', site.top)
+    command = git.script('cd "$1/src" && git -c core.fsmonitor=false rev-parse HEAD', site.top, gist="git rev-parse HEAD")
     return Condition(f"the checkout is at {commit[:12]}", command, judge="equals", wants=commit)
 
 
@@ -188,7 +192,8 @@ def patch(site: Site, index: int, pull: Pull, applied: Applied, before: str) -> 
         "Exactly those that were shown: the pull request may have changed since.",
         stored,
     )
-    command = git.script(PATCH, site.top, pull.number, path.name, before, extra=git.committer())
+    gist = f"git am -s --keep-cr {path.name}\ngit commit --amend  # its last message then ends in: This closes #{pull.number}"
+    command = git.script(PATCH, site.top, pull.number, path.name, before, extra=git.committer(), gist=gist)
     yield site.step(
         f"patch-{index}",
         f"Apply pull request {pull.number}: {pull.title}"[:200],
@@ -208,7 +213,9 @@ def set_version(site: Site, version: str, tree: Tree, before: str) -> Step:
         "changelog": tree.version_script and bool(tree.debian),
         "setup": tree.version_script,
     }
-    look = site.fenced(evidence.VERSION_COMMIT, before, tree.version)
+    look = site.fenced(
+        evidence.VERSION_COMMIT, before, tree.version, gist=f"git log; git show HEAD:pom.xml; git grep -F '>{tree.version}<'"
+    )
     proof = Condition(
         f"one commit changes {tree.version} to {version} everywhere",
         look,
@@ -216,12 +223,15 @@ def set_version(site: Site, version: str, tree: Tree, before: str) -> Step:
         json.dumps(wish),
         timeout=120,
     )
+    gist = shlex.join(["mvn", "versions:set", f"-DnewVersion={version}"]) + f"\ngit commit -a -s -m '{wish['subject']}'"
+    if tree.version_script:
+        gist = shlex.join(["tools/build/setnextversion.sh", "-v", version, "-b", BRANCH, "-s", "."])
     why = "The source's own script does it" if tree.version_script else "Maven's versions plugin does it: this source has no script for it"
     return site.step(
         "version",
         f"Set the version to {version}",
         f"{why}. About {tree.carriers} files carry {tree.version}. Its exit code proves nothing, so the commit is looked at afterwards.",
-        RunCommand(site.fenced(SET_VERSION, version, BRANCH, before, way), timeout=HOUR),
+        RunCommand(site.fenced(SET_VERSION, version, BRANCH, before, way, gist=gist), timeout=HOUR),
         [proof],
         record="releases.records.version",
     )
@@ -232,7 +242,7 @@ def build(site: Site, words: list[str]) -> Step:
         "maven",
         "Build with Maven",
         "Compiles every module, runs the unit tests, and stops here if one fails: packages are made only of what passes.",
-        RunCommand(site.fenced(MAVEN, *words), timeout=8 * HOUR),
+        RunCommand(site.fenced(MAVEN, *words, gist=shlex.join(words)), timeout=8 * HOUR),
         progress=PROGRESS,
         record="releases.records.maven",
     )
@@ -241,7 +251,8 @@ def build(site: Site, words: list[str]) -> Step:
 def package_condition(site: Site, kind: str, names: tuple[str, ...], wanted: Wanted) -> Condition:
     wish = {"kind": kind, "names": list(names), "version": wanted.version, "release": wanted.release, "says": wanted.says}
     says = f"every {kind} package is there, newer than the start, as {wanted.says}"
-    return Condition(says, site.fenced(evidence.PACKAGES, kind, ""), "releases.evidence.package_set", json.dumps(wish), timeout=300)
+    look = site.fenced(evidence.PACKAGES, kind, "", gist=SAYS[kind])
+    return Condition(says, look, "releases.evidence.package_set", json.dumps(wish), timeout=300)
 
 
 def rpm(site: Site, distribution: str, names: tuple[str, ...], version: Version, release: int, tree: Tree, *, noredist: bool) -> Step:
@@ -251,7 +262,7 @@ def rpm(site: Site, distribution: str, names: tuple[str, ...], version: Version,
         "rpm",
         f"Make RPM packages for {distribution}",
         "The source's packaging/package.sh; it compiles everything once more inside rpmbuild.",
-        RunCommand(site.fenced(packaging.RPM, *options), timeout=8 * HOUR),
+        RunCommand(site.fenced(packaging.RPM, *options, gist=f"cd packaging\n{shlex.join(['./package.sh', *options])}"), timeout=8 * HOUR),
         [package_condition(site, "rpm", names, wanted)],
         progress=PROGRESS,
     )
@@ -259,14 +270,9 @@ def rpm(site: Site, distribution: str, names: tuple[str, ...], version: Version,
 
 def deb(site: Site, names: tuple[str, ...], version: Version, tree: Tree, *, noredist: bool) -> Step:
     script = packaging.DEB_SCRIPT if tree.debian == "script" else packaging.DEB_PLAIN
-    command = site.fenced(script)
-    if noredist:
-        command = foreign(
-            site.workspace,
-            script,
-            sandbox=site.sandbox,
-            env=(*git.committer(), *maven.environment(site.jdk, site.level), ("ACS_BUILD_OPTS", "-Dnoredist -Dnonoss")),
-        )
+    extra = (("ACS_BUILD_OPTS", "-Dnoredist -Dnonoss"),) if noredist else ()
+    gist = "packaging/build-deb.sh" if tree.debian == "script" else "dpkg-buildpackage -uc -us -b"
+    command = site.fenced(script, gist=gist, extra=extra)
     return site.step(
         "deb",
         "Make Debian packages",
@@ -279,11 +285,12 @@ def deb(site: Site, names: tuple[str, ...], version: Version, tree: Tree, *, nor
 
 def collect(site: Site, kinds: tuple[str, ...], version: str) -> Iterable[Step]:
     """What was left, by name, size and SHA-256 as the packages themselves say; then into the portal's store, compared."""
+    gist = "\n".join(SAYS[kind] for kind in kinds) + "\nsha256sum"
     yield site.step(
         "manifest",
         "Read what each package says of itself",
         "Name and version are read from the packages, not from their file names.",
-        RunCommand(site.fenced(MANIFEST, evidence.PACKAGES, version, *kinds), timeout=HOUR),
+        RunCommand(site.fenced(MANIFEST, evidence.PACKAGES, version, *kinds, gist=gist), timeout=HOUR),
         record="releases.records.manifest",
     )
     find = FIND_FILES if kinds == ("file",) else FIND
@@ -291,6 +298,6 @@ def collect(site: Site, kinds: tuple[str, ...], version: str) -> Iterable[Step]:
         "fetch",
         "Take the artefacts into the portal's store",
         "They can be downloaded from here, whatever becomes of the workspace.",
-        FetchFiles(Command(script=find, argv=(site.top,)), within=site.top),
+        FetchFiles(Command(script=find, argv=(site.top,), gist="find the files of the list above"), within=site.top),
         record="releases.records.stored",
     )

@@ -115,7 +115,7 @@ def _version_problems(found: dict[str, str], wish: dict[str, Any]) -> list[str]:
         problems.append(f"the root pom says {found.get('pom') or 'no version'} instead of {version}")
     if wish["changelog"] and f"({version})" not in found.get("changelog", ""):
         problems.append(f"debian/changelog begins with {found.get('changelog')!r}: the packages would carry another number")
-    if wish["setup"] and version not in found.get("setup", ""):
+    if wish["setup"] and version not in found.get("setup", version):
         problems.append(f"tools/marvin/setup.py says {found.get('setup')!r}")
     if found.get("left"):
         problems.append(f"the old version is still in {found['left']}: the build would look for artefacts that do not exist")

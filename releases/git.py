@@ -59,6 +59,6 @@ def committer() -> tuple[tuple[str, str], ...]:
     )
 
 
-def script(text: str, *argv: str, extra: tuple[tuple[str, str], ...] = (), cwd: str = "") -> Command:
+def script(text: str, *argv: str, extra: tuple[tuple[str, str], ...] = (), cwd: str = "", gist: str = "") -> Command:
     """A script in that environment."""
-    return Command(script=text, argv=argv, env=(*environment(), *extra), cwd=cwd)
+    return Command(script=text, argv=argv, env=(*environment(), *extra), cwd=cwd, gist=gist)

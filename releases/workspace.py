@@ -100,10 +100,10 @@ exec env -i PATH="$PATH" LANG=C.UTF-8 HOME="$top/home" TMPDIR="$top/tmp" M2="$m2
 """The same without a sandbox, for machines that have no bubblewrap: a clean environment is all the protection there is."""
 
 
-def foreign(workspace: Workspace, script: str, *argv: str, sandbox: bool, env: tuple[tuple[str, str], ...] = ()) -> Command:
+def foreign(workspace: Workspace, script: str, *argv: str, sandbox: bool, env: tuple[tuple[str, str], ...] = (), gist: str = "") -> Command:
     """A fixed script, run as code that is not ours, in the checkout. `$M2` is Maven's local repository."""
     inner = ("env", *(f"{name}={value}" for name, value in (*GIT_ENV, *env)), "sh", "-c", script, "sh", *argv)
-    return Command(script=FENCE if sandbox else BARE, argv=(str(workspace.home), str(workspace.m2), *inner))
+    return Command(script=FENCE if sandbox else BARE, argv=(str(workspace.home), str(workspace.m2), *inner), gist=gist)
 
 
 GIT_ENV = (

@@ -22,6 +22,8 @@ class Command:
     env: tuple[tuple[str, str], ...] = ()
     stdin: str = ""
     sudo: bool = False
+    gist: str = ""
+    """The heart of a long script, for people: shown first, the whole command on demand. It is never run."""
 
     def __post_init__(self) -> None:
         if not self.argv and not self.script:
