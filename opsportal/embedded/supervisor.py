@@ -16,7 +16,7 @@ from types import FrameType
 from opsportal.embedded import broker, leftovers
 from opsportal.embedded.child import LOG_LIMIT, Child, dies_with_parent, rotate
 from opsportal.embedded.places import ROOT, CannotStart, Places
-from opsportal.embedded.say import say
+from opsportal.embedded.say import line, say
 
 START_SECONDS = 90.0
 STOP_SECONDS = 6.0
@@ -35,6 +35,7 @@ class Supervisor:
         self.signals = 0
         """How often somebody asked to stop."""
         self.woken, self.wake = os.pipe()
+        self.poller = select.poll()
 
     @property
     def address(self) -> str:
@@ -52,8 +53,7 @@ class Supervisor:
         try:
             self._start()
             if not self.signals:
-                sys.stdout.write(f"\nopsportal is ready after {time.monotonic() - began:.1f} s: {self.address}\nCtrl-C ends it.\n\n")
-                sys.stdout.flush()
+                line(f"\nopsportal is ready after {time.monotonic() - began:.1f} s: {self.address}\nCtrl-C ends it.\n")
             self._watch()
         finally:
             self._stop()
@@ -66,6 +66,9 @@ class Supervisor:
         for signum in ENDING:
             signal.signal(signum, self._asked_to_end)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only wakes the loop
+        self.poller.register(self.woken, select.POLLIN)
+        if sys.stdin and sys.stdin.isatty():
+            self.poller.register(sys.stdin.fileno(), 0)  # SIGHUP goes to the shell, and not every shell passes it on
         if "MAKELEVEL" in os.environ:
             dies_with_parent(signal.SIGTERM, os.getppid())()  # make itself was killed
 
@@ -170,16 +173,19 @@ class Supervisor:
         rotate(child.log, LOG_LIMIT)
 
     def _sleep(self, seconds: float) -> None:
-        """Until a signal or a child's end, at most so long."""
-        if select.select([self.woken], [], [], seconds)[0]:
-            os.read(self.woken, 1024)
+        """Until a signal, a child's end, or the end of the terminal we were started from; at most so long."""
+        for descriptor, event in self.poller.poll(seconds * 1000):
+            if descriptor == self.woken:
+                os.read(self.woken, 1024)
+            elif event & select.POLLHUP:
+                self.poller.unregister(descriptor)
+                self.signals += 1
 
     def _stop(self) -> None:
         """Clients first, then the commands they left running, then Redis. Asked again: at once."""
         clients = [child for child in self.children if child.name != "redis"]
         if self.children:
-            sys.stdout.write("\nStopping\n")
-            sys.stdout.flush()
+            line("\nStopping")
         self._end(clients)
         if count := leftovers.end(self.places.control):
             say("commands", f"{count} that operations were running here ended too; their pages say so after the next start")
