@@ -81,11 +81,11 @@ def follow(operation: Operation, step: Step, planned: Planned, attempt: Attempt,
     try:
         for data in remote.follow(attempt.remote_key, step.log_bytes - attempt.log_base, max(until - time.monotonic(), 0.1)):
             if data:
-                began = time.monotonic()
+                began = time.thread_time()
                 writer.append(writer.size, data)
                 meter.feed(data)
                 crash.point("after-append")
-                _rest(time.monotonic() - began, len(data))
+                time.sleep(PACE if len(data) < SMALL else (SHARE - 1) * (time.thread_time() - began))
             if time.monotonic() - looked > LOOK_AROUND:
                 looked = time.monotonic()
                 _look_around(operation, step, planned, attempt, remote, lease)
@@ -97,10 +97,6 @@ def follow(operation: Operation, step: Step, planned: Planned, attempt: Attempt,
         meter.save()
     step.refresh_from_db()
     _look_around(operation, step, planned, attempt, remote, lease)
-
-
-def _rest(took: float, size: int) -> None:
-    time.sleep(max(0.0, PACE - took) if size < SMALL else took * (SHARE - 1))
 
 
 def _look_around(operation: Operation, step: Step, planned: Planned, attempt: Attempt, remote: Detached, lease: Lease) -> None:

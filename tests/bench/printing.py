@@ -33,7 +33,17 @@ print("took", time.monotonic() - began, "ended", time.time(), flush=True)
 """
 """Prints so many lines as fast as it can, each by a write of its own, then how long that took and when it ended."""
 
-PROGRAMS = {"stamped": STAMPED, "at-once": AT_ONCE}
+MEGABYTES = """
+import sys
+line = (sys.argv[2] * 200)[:99].encode() + b"\\n" if len(sys.argv) > 2 else b"x"
+piece = line * (1_000_000 // len(line))
+for _ in range(int(sys.argv[1])):
+    sys.stdout.buffer.write(piece)
+sys.stdout.buffer.write(b"\\n")
+"""
+"""Prints so many megabytes: one line, or lines of 100 bytes made of the second argument."""
+
+PROGRAMS = {"stamped": STAMPED, "at-once": AT_ONCE, "megabytes": MEGABYTES}
 
 
 @dataclass(frozen=True)
