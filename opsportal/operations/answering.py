@@ -95,6 +95,7 @@ def keep(operation: Operation, page: Page, data: QueryDict, *, user: User) -> Ke
     Raises `Refused` for what is not this person's draft.
     """
     operation.refresh_from_db(from_queryset=Operation.objects.select_for_update())
+    planning.own_draft(operation, user)
     form = form_of(operation, page, data)
     answers = _answers(operation.book, operation.params, form)
     differs = () if data.get(OVER) else _differences(operation, page, answers, data)

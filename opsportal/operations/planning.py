@@ -92,7 +92,7 @@ def save_page(
 
     `typed` says that the page is not valid yet: `params` are then the valid ones of its answers, and `typed` is all that was typed.
     """
-    _own_draft(operation, user)
+    own_draft(operation, user)
     others = [slug for slug in operation.pages_done if slug != page]
     done = others if typed else operation.pages_done if page in operation.pages_done else [*others, page]
     kept = {slug: texts for slug, texts in operation.typed.items() if slug != page} | ({page: typed} if typed else {})
@@ -112,14 +112,15 @@ def replan(operation: Operation) -> None:
 
 
 def discard(operation: Operation, user: User) -> None:
-    _own_draft(operation, user)
+    own_draft(operation, user)
     if Operation.objects.filter(pk=operation.pk, state=OperationState.DRAFT).update(
         state=OperationState.DISCARDED, ended_at=Now(), settled=True
     ):
         audit.record(user, "discard", operation)
 
 
-def _own_draft(operation: Operation, user: User) -> None:
+def own_draft(operation: Operation, user: User) -> None:
+    """Raises `Refused` when this person may not change it."""
     if operation.state != OperationState.DRAFT:
         raise Refused("This is no longer a draft: what was submitted cannot be changed. Start again from it instead.")
     if operation.requester_id != user.pk:

@@ -168,7 +168,7 @@ def marks(found: Operation) -> str:
 
 def acts(request: PortalRequest, found: Operation) -> dict[str, Any]:
     """What may be done to it, by whom, and why not."""
-    known = found.runbook in registry.runbooks()
+    gone = _gone(found)
     may_run = has_role(request.user, "operator")
     dangerous = found.risk == Risk.DANGEROUS.value
     why_not = approval.may_decide(found, request.user)
@@ -176,9 +176,9 @@ def acts(request: PortalRequest, found: Operation) -> dict[str, Any]:
     return {
         "may_run": may_run,
         "token": secrets.token_hex(16),
-        "retry": followers.can_retry(found) if known else _GONE,
-        "undo": followers.can_undo(found) if known else _GONE,
-        "again": followers.can_again(found) if known else _GONE,
+        "retry": gone or followers.can_retry(found),
+        "undo": gone or followers.can_undo(found),
+        "again": gone or followers.can_again(found),
         "may_cancel": may_run and found.state in OPEN and not found.cancel_requested_at,
         "approvals": approvals,
         "counting": {one.pk for one in approval.valid(found)},
@@ -190,7 +190,11 @@ def acts(request: PortalRequest, found: Operation) -> dict[str, Any]:
     }
 
 
-_GONE = "The runbook of this operation is not part of this portal any more."
+def _gone(found: Operation) -> str:
+    """Why nothing can follow a record that this version of the portal does not understand; "" for all others."""
+    if found.runbook not in registry.runbooks():
+        return "The runbook of this operation is not part of this portal any more."
+    return letter.write(found).fault
 
 
 def _unknown(request: PortalRequest, found: Operation) -> list[tuple[Step, ResolveForm, str]]:
@@ -245,6 +249,9 @@ def operation_step(request: PortalRequest, pk: int, index: int) -> HttpResponse:
 
 def told(request: PortalRequest, found: Operation, act: Callable[[], Operation | None], said: str = "") -> HttpResponse:
     """Do it, or say why not; then to the operation it made, or back to this one."""
+    if found.final and (sentence := _gone(found)):
+        messages.error(request, sentence)
+        return redirect(found)
     try:
         made = act()
     except Refused as refused:
