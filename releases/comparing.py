@@ -31,7 +31,7 @@ class Pair:
     @property
     def tone(self) -> str:
         """A look for badges."""
-        return {"added": "ok", "removed": "bad", "changed": "warn", "same": "none"}[self.change]
+        return {"added": "ok", "removed": "warn", "changed": "note", "same": "none"}[self.change]
 
 
 def _paired(old: Mapping[str, Any], new: Mapping[str, Any], same: Callable[[Any, Any], bool]) -> list[Pair]:
@@ -65,13 +65,25 @@ def _called(artefact: Artefact) -> str:
 
 
 def options(older: Build, newer: Build) -> list[Pair]:
-    """Everything that was chosen, including the branch and the version."""
+    """Everything that was chosen, including the branch."""
     return _paired(_chosen(older), _chosen(newer), lambda one, two: bool(one == two))
 
 
 def _chosen(build: Build) -> dict[str, Any]:
-    first = {"version": build.version, "branch or tag": build.ref}
-    return {**first, **{name.replace("_", " "): _said(value) for name, value in build.options.items()}}
+    return {"Branch or tag": build.ref, **{_label(name): _said(value) for name, value in build.options.items()}}
+
+
+LABELS = {
+    "rpm": "RPM packages",
+    "deb": "Debian packages",
+    "jdk": "JDK",
+    "warm": "Maven's repository of earlier builds",
+    "target": "Machine",
+}
+
+
+def _label(name: str) -> str:
+    return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 def _said(value: Any) -> str:
@@ -84,7 +96,7 @@ def _said(value: Any) -> str:
 
 def shown_options(build: Build) -> list[tuple[str, str]]:
     """What was chosen, in words, for the page of one build."""
-    return [(name.replace("_", " ").capitalize(), _said(value)) for name, value in build.options.items()]
+    return [(_label(name), _said(value)) for name, value in build.options.items() if name != "target"]
 
 
 @dataclass(frozen=True)

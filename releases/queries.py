@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.db.models import Count, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, Count, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from opsportal.operations.models import Operation
 from opsportal.operations.queries import Listing, listing
-from opsportal.operations.states import DRIVEN, FINAL, OPEN, OperationState
+from opsportal.operations.states import FINAL, OPEN, OperationState
 from opsportal.web.charts import Bar, Stack
 from releases.models import Artefact, Build, Look, Schedule, Source
 
@@ -28,6 +29,7 @@ RESULTS = (
     OperationState.UNKNOWN,
 )
 GOING = "going"
+UNENDED = sorted(OPEN - {OperationState.DRAFT})
 CHARTED = 50
 WEEKS = 12
 COUNTED = 2000
@@ -35,8 +37,8 @@ COUNTED = 2000
 
 _LISTED = (
     "version", "ref", "commit", "patches", "keep", "artefacts_gone_at", "created_at", "source", "source__name", "schedule",
-    "schedule__name", "operation", "operation__state", "operation__kind", "operation__started_at", "operation__ended_at", "operation__requester",
-    "operation__requester__username",
+    "schedule__name", "operation", "operation__state", "operation__kind", "operation__started_at", "operation__ended_at",
+    "operation__requester", "operation__requester__username",
 )  # fmt: skip
 _UNREAD = ("operation__plan", "operation__looks", "operation__findings", "operation__typed", "operation__params")
 """Columns of an operation that may be large and that no page of builds shows."""
@@ -93,9 +95,9 @@ class Filter:
         return any((self.version, self.branch, self.who, self.schedule, self.since, self.until, self.kept))
 
     @property
-    def key(self) -> str:
-        """What pages go on from. By the operation where an index on operations does the narrowing: both grow alike."""
-        return "operation_id" if self.result or self.who else "pk"
+    def by_operation(self) -> bool:
+        """Narrowed by what operations have indexes for: then one begins with them. Numbers of both grow alike."""
+        return bool(self.result or self.who)
 
 
 def _day(text: str) -> date | None:
@@ -109,39 +111,71 @@ def _midnight(text: str, days: int = 0) -> datetime:
     return timezone.make_aware(datetime.combine(date.fromisoformat(text), time())) + timedelta(days=days)
 
 
-def matching(wanted: Filter) -> QuerySet[Build]:
-    """All builds that match, in no order."""
-    found = Build.objects.order_by()
-    exact = {"source_id": wanted.source, "schedule_id": wanted.schedule, "ref": wanted.branch}
-    found = found.filter(**{name: value for name, value in exact.items() if value})
+@dataclass(frozen=True)
+class Around:
+    """What stands around the list: sources and schedules to choose from, and who the person in the filter is."""
+
+    sources: list[tuple[int, str]]
+    schedules: list[tuple[int, str]]
+    people: list[int]
+
+
+def around(wanted: Filter) -> Around:
+    """One query."""
+    sources = Source.objects.order_by().values_list(Value("source"), "pk", "name")
+    schedules = Schedule.objects.order_by().values_list(Value("schedule"), "pk", "name")
+    people = User.objects.filter(username__iexact=wanted.who).order_by().values_list(Value("person"), "pk", "username")
+    found = sorted(sources.union(schedules, people, all=True), key=lambda row: row[2].lower())
+    by_kind = {kind: [(pk, name) for sort, pk, name in found if sort == kind] for kind in ("source", "schedule", "person")}
+    return Around(by_kind["source"], by_kind["schedule"], [pk for pk, _ in by_kind["person"]])
+
+
+def matching(wanted: Filter, people: Sequence[int] = ()) -> QuerySet[Any]:
+    """Builds that match, or their operations where those have the index; with nothing but their keys, newest first."""
+    if wanted.by_operation:
+        conditions = _conditions(wanted, people, "build__", "")
+        return Operation.objects.filter(*conditions, build__isnull=False).order_by("-pk").only("pk")
+    return Build.objects.filter(*_conditions(wanted, people, "", "operation__")).order_by("-pk").only("pk")
+
+
+def _conditions(wanted: Filter, people: Sequence[int], build: str, operation: str) -> Iterator[Q]:
+    """Over columns of a build and of its operation, by the prefixes that lead to them."""
+    exact = {"source": wanted.source, "schedule": wanted.schedule, "ref": wanted.branch, "version__startswith": wanted.version}
+    for name, value in exact.items():
+        if value:
+            yield Q((f"{build}{name}", value))
     if wanted.result:
-        states = DRIVEN | {OperationState.APPROVED, OperationState.AWAITING_APPROVAL} if wanted.result == GOING else {wanted.result}
-        found = found.filter(operation__state__in=states)
-    if wanted.version:
-        found = found.filter(version__startswith=wanted.version)
+        yield Q((f"{operation}state__in", UNENDED if wanted.result == GOING else [wanted.result]))
     if wanted.who:
-        people = User.objects.filter(username__iexact=wanted.who).values_list("pk", flat=True)
-        found = found.filter(operation__requester_id__in=list(people[:5]))
+        yield Q((f"{operation}requester__in", list(people)))
     if wanted.kept:
-        found = found.filter(keep=True)
+        yield Q((f"{build}keep", True))
+    yield from _between(wanted, build)
+    for word in wanted.q.split()[:6]:
+        yield _said(word, build)
+
+
+def _between(wanted: Filter, build: str) -> Iterator[Q]:
+    """Numbers grow with time, so two look-ups by time bound the numbers."""
     if wanted.since:
-        found = found.filter(created_at__gte=_midnight(wanted.since))
+        first = Build.objects.filter(created_at__gte=_midnight(wanted.since)).order_by("created_at").values("pk")[:1]
+        yield Q((f"{build}pk__gte", Subquery(first)))
     if wanted.until:
-        found = found.filter(created_at__lt=_midnight(wanted.until, 1))
-    return found.filter(*(_said(word) for word in wanted.q.split()[:6]))
+        last = Build.objects.filter(created_at__lt=_midnight(wanted.until, 1)).order_by("-created_at").values("pk")[:1]
+        yield Q((f"{build}pk__lte", Subquery(last)))
 
 
-def _said(word: str) -> Q:
+def _said(word: str, build: str) -> Q:
     """A word of the search: part of a version, the begin of a commit, "#12" or 12 for a pull request, or part of its title."""
     number = word.removeprefix("#")
-    by_number = Q(patches__icontains=f'"number": "{number}"') if number.isascii() and number.isdigit() else Q()
+    by_number = Q((f"{build}patches__icontains", f'"number": "{number}"')) if number.isascii() and number.isdigit() else Q()
     if word.startswith("#") and by_number:
         return by_number
-    found = Q(version__icontains=word) | by_number | Q(patches__icontains=word)
+    found = Q((f"{build}version__icontains", word)) | by_number | Q((f"{build}patches__icontains", word))
     if (escaped := json.dumps(word)[1:-1]) != word:
-        found |= Q(patches__icontains=escaped)  # SQLite keeps JSON with \u escapes
+        found |= Q((f"{build}patches__icontains", escaped))  # SQLite keeps JSON with \u escapes
     if re.fullmatch(r"[0-9a-f]{4,64}", word.lower()):
-        found |= Q(commit__startswith=word.lower()) | Q(built_commit__startswith=word.lower())
+        found |= Q((f"{build}commit__startswith", word.lower())) | Q((f"{build}built_commit__startswith", word.lower()))
     return found
 
 
@@ -153,22 +187,17 @@ def rows(found: QuerySet[Build]) -> QuerySet[Build]:
         .only(*_LISTED)
         .annotate(
             files=Coalesce(Subquery(mine.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0),
-            bytes=Coalesce(Subquery(mine.annotate(n=Sum("size")).values("n"), output_field=IntegerField()), 0),
+            bytes=Coalesce(Subquery(mine.annotate(n=Sum("size")).values("n"), output_field=BigIntegerField()), 0),
         )
     )
 
 
-def page(wanted: Filter, before: int | None, after: int | None) -> Listing:
-    """One page of the list, newest first: one query, as quick on the last page as on the first."""
-    return listing(rows(matching(wanted)), before, after, key=wanted.key)
-
-
-def choices() -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Sources and schedules to filter by, in one query."""
-    sources = Source.objects.order_by().values_list(Value("source"), "pk", "name")
-    schedules = Schedule.objects.order_by().values_list(Value("schedule"), "pk", "name")
-    found = sorted(sources.union(schedules, all=True), key=lambda row: row[2].lower())
-    return [(pk, name) for kind, pk, name in found if kind == "source"], [(pk, name) for kind, pk, name in found if kind == "schedule"]
+def page(wanted: Filter, people: Sequence[int], before: int | None, after: int | None) -> Listing:
+    """One page of the list, newest first, in two queries: the keys, then the rows of these. As quick on the last page as on the first."""
+    found = listing(matching(wanted, people), before, after)
+    column = "operation" if wanted.by_operation else "pk"
+    shown = rows(Build.objects.filter(**{f"{column}__in": [one.pk for one in found.rows]})).order_by(f"-{column}")
+    return Listing(list(shown), found.newer, found.older)
 
 
 def took(build: Build) -> timedelta | None:
@@ -179,42 +208,36 @@ def took(build: Build) -> timedelta | None:
     return (operation.ended_at or timezone.now()) - operation.started_at
 
 
-def durations(wanted: Filter) -> list[Bar]:
+def durations(wanted: Filter, people: Sequence[int]) -> list[Bar]:
     """The newest that match, oldest first. One that never ran has no bar."""
-    found = matching(wanted).select_related("operation").only(
-        "version", "operation", "operation__state", "operation__started_at", "operation__ended_at"
-    )  # fmt: skip
-    newest = reversed(found.order_by(f"-{wanted.key}")[:CHARTED])
-    return [
-        Bar(
-            f"#{build.pk}",
-            span.total_seconds() if (span := took(build)) else None,
-            build.operation.state,
-            build.get_absolute_url(),
-            build.version,
-        )
-        for build in newest
-    ]
+    column = "operation" if wanted.by_operation else "pk"
+    keys = [one.pk for one in matching(wanted, people)[:CHARTED]]
+    found = Build.objects.filter(**{f"{column}__in": keys}).select_related("operation").order_by(column)
+    return [_bar(build) for build in found.only("version", "operation__state", "operation__started_at", "operation__ended_at")]
 
 
-def weekly(wanted: Filter) -> list[Stack]:
+def _bar(build: Build) -> Bar:
+    span = took(build)
+    return Bar(f"#{build.pk}", span.total_seconds() if span else None, build.operation.state, build.get_absolute_url(), build.version)
+
+
+def weekly(wanted: Filter, people: Sequence[int]) -> list[Stack]:
     """Results by week, of the last twelve weeks that have builds."""
-    since = timezone.now() - timedelta(weeks=WEEKS)
-    newest = matching(wanted).filter(created_at__gte=since).order_by(f"-{wanted.key}").values_list("created_at", "operation__state")
-    counted: dict[str, dict[str, int]] = {}
-    for made, state in reversed(newest[:COUNTED]):
-        year, week, _ = made.isocalendar()
-        parts = counted.setdefault(f"{year}-W{week:02d}", {})
-        parts[state] = parts.get(state, 0) + 1
-    return [Stack(label, parts) for label, parts in sorted(counted.items())]
+    made, state = ("build__created_at", "state") if wanted.by_operation else ("created_at", "operation__state")
+    newest = matching(wanted, people).values_list(made, state)[:COUNTED]
+    counted: dict[tuple[int, int], dict[str, int]] = {}
+    for moment, result in reversed(newest):
+        year, week, _ = moment.isocalendar()
+        parts = counted.setdefault((year, week), {})
+        parts[result] = parts.get(result, 0) + 1
+    return [Stack(f"W{week}", parts) for (_, week), parts in sorted(counted.items())[-WEEKS:]]
 
 
 def sources() -> list[Source]:
-    """With `build_count`, `last` (its newest build), `next_at` (of its schedules) and `look` (how its mirror is)."""
+    """With `last` (its newest build), `next_at` (of its schedules) and `look` (how its mirror is)."""
     found: list[Any] = list(
         Source.objects.annotate(
-            build_count=Count("builds", distinct=True),
-            newest=Max("builds"),
+            newest=Subquery(Build.objects.filter(source=OuterRef("pk")).order_by("-pk").values("pk")[:1]),
             next_at=Min("schedules__next_at", filter=Q(schedules__enabled=True)),
         ).order_by("name")
     )
@@ -239,8 +262,14 @@ def newest_of(source: Source, limit: int = 10) -> list[Build]:
 
 
 def versions_of(source: Source, limit: int = 40) -> list[dict[str, Any]]:
-    """Versions that were built, newest first: the number, how often, and the newest build of each."""
-    found = Build.objects.filter(source=source).order_by().values("version").annotate(times=Count("pk"), newest=Max("pk"))
+    """Versions of the newest builds, newest first: the number, how often, and the newest build of each."""
+    newest = Build.objects.filter(source=source).order_by("-pk").values_list("pk", flat=True)[:1000]
+    found = (
+        Build.objects.filter(source=source, pk__gte=min(newest, default=0))
+        .order_by()
+        .values("version")
+        .annotate(times=Count("pk"), newest=Max("pk"))
+    )
     return [dict(row) for row in found.order_by("-newest")[:limit]]
 
 
@@ -258,8 +287,8 @@ def before(build: Build) -> Build | None:
 
 def tries(build: Build) -> list[Build]:
     """The builds that this one took up, or that took it up: one chain of retries and repetitions."""
-    near = Q(operation__after=build.operation_id) | Q(operation_id=build.operation.after_id or 0)
-    return list(Build.objects.filter(near).select_related("operation").defer(*_UNREAD).order_by("pk"))
+    numbers = [*Operation.objects.filter(after=build.operation_id).values_list("pk", flat=True), build.operation.after_id]
+    return list(Build.objects.filter(operation__in=filter(None, numbers)).select_related("operation").defer(*_UNREAD).order_by("pk"))
 
 
 def schedules() -> QuerySet[Schedule]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -37,6 +37,10 @@ logger = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SHARED = {"m2", "mirrors"}
 REMOVAL_SECONDS = 600
+SHOWN = 20
+AT_ONCE = 500
+"""Builds whose artefacts one run removes of one source."""
+
 STALE_LOCK = timedelta(hours=2)
 
 REMOVE = """\
@@ -104,22 +108,20 @@ def due_trees(source: Source) -> list[Tree]:
     ]  # fmt: skip
 
 
-def with_artefacts(source: Source) -> Iterator[Build]:
+def with_artefacts(source: Source) -> QuerySet[Build]:
     """Ended builds whose artefacts are stored, newest first."""
     stored = Artefact.objects.filter(build=OuterRef("pk"), stored=True)
     found = Build.objects.filter(Exists(stored), source=source, artefacts_gone_at=None, operation__state__in=FINAL)
-    yield from found.select_related("operation", "source").defer("operation__plan", "operation__looks", "modules", "tests").order_by("-pk")
+    return found.select_related("operation", "source").defer("operation__plan", "operation__looks", "modules", "tests").order_by("-pk")
 
 
-def due_artefacts(source: Source) -> list[Build]:
+def due_artefacts(source: Source) -> QuerySet[Build]:
     """Builds whose artefacts go with the next run. What did not succeed loses them once a newer build has succeeded."""
-    succeeded, due = 0, []
-    for build in with_artefacts(source):
-        good = build.operation.state == OperationState.SUCCEEDED
-        if not build.keep and succeeded >= (source.keep_artefacts if good else 1):
-            due.append(build)
-        succeeded += good
-    return due
+    good = Q(operation__state=OperationState.SUCCEEDED)
+    kept = list(with_artefacts(source).filter(good).values_list("pk", flat=True)[: source.keep_artefacts])
+    old_good = good & Q(pk__lt=kept[-1]) if len(kept) == source.keep_artefacts and kept else Q(pk=None)
+    old_bad = ~good & Q(pk__lt=kept[0]) if kept else Q(pk=None)
+    return with_artefacts(source).filter(old_good | old_bad, keep=False)
 
 
 @dataclass
@@ -136,7 +138,7 @@ def apply() -> Outcome:
     outcome, silent = Outcome(), set[str]()
     _let_go_of_stale_locks()
     for source in Source.objects.all():
-        for build in due_artefacts(source):
+        for build in list(due_artefacts(source)[:AT_ONCE]):
             forget(build, "portal", f"{source} keeps the artefacts of its {source.keep_artefacts} newest successful builds")
             outcome.artefacts += 1
         for tree in due_trees(source):
@@ -279,6 +281,7 @@ class Next:
     source: Source
     workspaces: list[Tree]
     artefacts: list[Build]
+    """The newest of those that go."""
 
     @property
     def anything(self) -> bool:
@@ -286,7 +289,7 @@ class Next:
 
 
 def upcoming(source: Source) -> Next:
-    return Next(source, [tree for tree in due_trees(source) if tree.ran], due_artefacts(source))
+    return Next(source, [tree for tree in due_trees(source) if tree.ran], list(due_artefacts(source)[:SHOWN]))
 
 
 def unknown_workspaces(target: str, sizes: dict[str, int]) -> list[dict[str, object]]:
