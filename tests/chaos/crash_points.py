@@ -26,11 +26,13 @@ def places() -> list[str]:
 
 def main(redis: bool = False) -> int:
     """The number of runs that broke a promise."""
-    with tempfile.TemporaryDirectory(prefix="chaos") as folder:
-        with portal(Path(folder) / "state", OPSPORTAL_RUNBOOKS="tests.operations.books.Ledger") as stack:
-            if redis:
-                return sum(bool(_without_redis(stack, number, Path(folder))) for number in range(BURSTS))
-            return sum(bool(_at(stack, place, Path(folder))) for place in places())
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos") as folder,
+        portal(Path(folder) / "state", OPSPORTAL_RUNBOOKS="tests.operations.books.Ledger") as stack,
+    ):
+        if redis:
+            return sum(bool(_without_redis(stack, number, Path(folder))) for number in range(BURSTS))
+        return sum(bool(_at(stack, place, Path(folder))) for place in places())
 
 
 def _at(stack: Stack, place: str, folder: Path) -> str:

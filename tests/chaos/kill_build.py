@@ -57,9 +57,12 @@ def main(count: int, seed: int | None = None) -> int:
     seed = seed if seed is not None else secrets.randbelow(10**6)
     chance = random.Random(seed)
     print(f"seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="chaos") as folder, served(Path(folder)) as address:
-        with portal(Path(folder) / "state", OPSPORTAL_GIT_HOSTS=address) as stack:
-            broken = sum(bool(_one(stack, number, chance, address)) for number in range(count))
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos") as folder,
+        served(Path(folder)) as address,
+        portal(Path(folder) / "state", OPSPORTAL_GIT_HOSTS=address) as stack,
+    ):
+        broken = sum(bool(_one(stack, number, chance, address)) for number in range(count))
     print(f"{count} runs, {broken} broke a promise")
     return broken
 
