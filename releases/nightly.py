@@ -192,7 +192,10 @@ def _planned(schedule: Schedule, found: Found, token: str) -> Operation:
 def _submit(schedule: Schedule, operation: Operation, found: Found) -> bool:
     """Takes the number and hands the build on, in one transaction. False when another build has the number now."""
     owner = User.objects.get(pk=schedule.owner_id)
+    blocks = [finding["message"] for finding in operation.findings if finding["level"] == "block"]
     try:
+        if blocks:
+            raise Refused(" ".join(blocks))
         with transaction.atomic():
             source = Source.objects.select_for_update().get(pk=schedule.source_id)
             if operation.params["version"] in versions.taken(source.pk):

@@ -14,7 +14,7 @@ LONG = 15 * 60
 """Seconds. The first fetch of a large repository takes minutes."""
 
 
-@shared_task(queue="control")  # type: ignore[untyped-decorator] # celery has no annotations
+@shared_task  # type: ignore[untyped-decorator] # celery has no annotations
 def start_due_builds() -> None:
     """Asks workers to run the schedules that are due, and sends again what lost its message."""
     for schedule in nightly.due():
@@ -23,18 +23,18 @@ def start_due_builds() -> None:
         looking.send(look)
 
 
-@shared_task(queue="ssh", time_limit=LONG)  # type: ignore[untyped-decorator] # celery has no annotations
+@shared_task(time_limit=LONG)  # type: ignore[untyped-decorator] # celery has no annotations
 def run_schedule(schedule_id: int) -> None:
     nightly.run(schedule_id)
 
 
-@shared_task(queue="ssh", time_limit=LONG)  # type: ignore[untyped-decorator] # celery has no annotations
+@shared_task(time_limit=LONG)  # type: ignore[untyped-decorator] # celery has no annotations
 def answer(look_id: int) -> None:
     """Reads what a page asked for."""
     looking.answer(look_id)
 
 
-@shared_task(queue="build", time_limit=3600)  # type: ignore[untyped-decorator] # celery has no annotations
+@shared_task(time_limit=3600)  # type: ignore[untyped-decorator] # celery has no annotations
 def apply_retention() -> None:
     """Keeps disks small, then measures them."""
     outcome = retention.apply()
