@@ -294,6 +294,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "opsportal.operations.tasks.sweep", "schedule": 5.0, "options": {"queue": "control", "expires": 10}},
+    "read": {"task": "hosts.tasks.read_due", "schedule": 15.0, "options": {"queue": "ssh", "expires": 15}},
     "nightly": {"task": "releases.tasks.start_due_builds", "schedule": 30.0, "options": {"queue": "control", "expires": 60}},
     "retention": {"task": "releases.tasks.apply_retention", "schedule": 3600.0, "options": {"queue": "build", "expires": 3600}},
 }
@@ -301,7 +302,7 @@ CELERY_BEAT_SCHEDULE = {
 RUNBOOKS = [
     "releases.runbooks.build_release.BuildRelease",
     "releases.runbooks.merge_pull_request.MergePullRequest",
-    # "releases.runbooks.prepare_build_host.PrepareBuildHost",
+    "releases.runbooks.prepare_build_host.PrepareBuildHost",
     "opsportal.operations.runbooks.undo.Undo",
     "opsportal.operations.runbooks.restore.Restore",
     *env.list("OPSPORTAL_RUNBOOKS", default=[]),

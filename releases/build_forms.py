@@ -90,6 +90,17 @@ class VersionForm(forms.Form):
         return data
 
 
+def offer(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
+    """Adds choices that were read. What was chosen before stays one, so that a guard can say what is wrong with it."""
+    field = cast(forms.ChoiceField, form.fields[name])
+    before = [(str(value), str(says)) for value, says in cast(list[tuple[str, str]], field.choices)]
+    chosen = [str(value) for value in (form.initial.get(name), form.data.get(name)) if value]
+    known = {value for value, _ in choices} | {value for value, _ in before}
+    safe = [value for value in chosen if value not in known and re.fullmatch(r"[A-Za-z0-9._:/+-]{1,100}", value)]
+    merged = dict([*before, *choices, *((value, f"{value} (not found)") for value in dict.fromkeys(safe))])
+    field.choices = list(merged.items())
+
+
 class BuildForm(forms.Form):
     profiles = forms.CharField(
         required=False, initial="systemvm", validators=[rules.profiles], label="Maven profiles", help_text="Separated by blanks."
@@ -114,19 +125,9 @@ class BuildForm(forms.Form):
         self.initial = {**self.initial, "warm": "1" if self.initial.get("warm", True) else ""}
 
     def look(self, found: dict[str, Any]) -> None:
-        """What is there to choose from; what was chosen before stays a choice, so that a guard can say what is wrong with it."""
-        self._offer("rpm", [(name, name) for name in found.get("distributions") or ()])
-        self._offer("target", [(one["target"], one["name"]) for one in found.get("places") or ()])
-        self._offer("jdk", [(one["home"], f"JDK {one['version']} ({one['home']})") for one in found.get("jdks") or ()])
-
-    def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
-        field = cast(forms.ChoiceField, self.fields[name])
-        before = [(str(value), str(says)) for value, says in cast(list[tuple[str, str]], field.choices)]
-        chosen = [str(value) for value in (self.initial.get(name), self.data.get(name)) if value]
-        known = {value for value, _ in choices} | {value for value, _ in before}
-        safe = [value for value in chosen if value not in known and re.fullmatch(r"[A-Za-z0-9._:/+-]{1,100}", value)]
-        merged = dict([*before, *choices, *((value, f"{value} (not found)") for value in dict.fromkeys(safe))])
-        field.choices = list(merged.items())
+        offer(self, "rpm", [(name, name) for name in found.get("distributions") or ()])
+        offer(self, "target", [(one["target"], one["name"]) for one in found.get("places") or ()])
+        offer(self, "jdk", [(one["home"], f"JDK {one['version']} ({one['home']})") for one in found.get("jdks") or ()])
 
     def clean_threads(self) -> str:
         text = str(self.cleaned_data["threads"])

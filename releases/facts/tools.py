@@ -18,7 +18,7 @@ echo "os ${ID:-} ${VERSION_ID:-} ${ID_LIKE:-}"
 echo "cpus $(getconf _NPROCESSORS_ONLN)"
 echo "user $(id -un)"
 if [ "$(id -u)" = 0 ]; then echo "sudo root"; elif sudo -n true 2>/dev/null; then echo "sudo yes"; else echo "sudo no"; fi
-for tool in git mvn perl flock setpriv gcc python3 node npm javac genisoimage mkisofs \\
+for tool in git mvn perl flock setpriv bwrap gcc python3 node npm javac genisoimage mkisofs \\
   rpmbuild createrepo_c dpkg-buildpackage dh dch fakeroot; do
   path=$(command -v "$tool") && echo "tool $tool $path"
 done
