@@ -31,6 +31,11 @@ PUBLISHED_CHARACTERS = 256 * 1024
 PACK_TAIL = 4096
 READ_AT_ONCE = 16
 SEARCH_SECONDS = 0.5
+COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
+"""Searched is what people see: without colours."""
+
+BETWEEN = 512
+"""Bytes of colours that a match over the end of a chunk may have in it."""
 
 
 class Gap(Exception):
@@ -364,7 +369,7 @@ class _Scan:
 
     def __post_init__(self) -> None:
         self.pattern = re.compile(b"".join(self._letter(letter) for letter in self.needle))
-        self.border = 4 * len(self.needle)
+        self.border = 4 * len(self.needle) + BETWEEN
 
     def _letter(self, letter: str) -> bytes:
         """ASCII is folded in the chunk as a whole, which is faster than a pattern that does; other letters are listed."""
@@ -381,7 +386,8 @@ class _Scan:
             data = data.lower()
         # A match has no line end in it, so what came before the chunk counts only up to its last line end.
         carry = self.carry[self.carry.rfind(b"\n") + 1 :] if self.step_id == chunk.step_id else b""
-        text = carry + data
+        raw = carry + data
+        text = COLOUR.sub(b"", raw) if b"\x1b[" in raw else raw
         line, counted, position = chunk.first_line, 0, 0
         while len(self.found) < limit and (match := self.pattern.search(text, position)):
             line += text.count(b"\n", counted, match.start())
@@ -392,7 +398,7 @@ class _Scan:
             position = text.find(b"\n", match.end())
             if position < 0:
                 break
-        self.carry, self.step_id = text[-self.border :], chunk.step_id
+        self.carry, self.step_id = raw[-self.border :], chunk.step_id
 
 
 def _sequence(operation: Operation, start: LogChunk) -> Iterator[LogChunk]:

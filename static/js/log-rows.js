@@ -12,7 +12,7 @@ export class Rows {
   constructor(root, layout, lines, actions) {
     this.scroll = root.querySelector(".log-scroll");
     this.space = root.querySelector(".log-space");
-    this.window = root.querySelector(".log-window");
+    this.window = root.querySelector(".log-rows");
     this.layout = layout;
     this.lines = lines;
     this.actions = actions;
@@ -34,10 +34,15 @@ export class Rows {
     this.draw = this.draw.bind(this);
     this.scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => {
-      this.visible = this.scroll.clientHeight;
-      this.window.style.setProperty("--log-wide", `${this.scroll.clientWidth}px`);
+      this.#measure();
       this.schedule();
     }).observe(this.scroll);
+  }
+
+  #measure() {
+    this.visible = this.scroll.clientHeight;
+    this.scroll.style.setProperty("--log-tall", `${this.visible}px`);
+    this.scroll.style.setProperty("--log-wide", `${this.scroll.clientWidth}px`);
   }
 
   // Draw in the next frame.
@@ -126,7 +131,7 @@ export class Rows {
     clearTimeout(this.resting);
     this.frame = this.resting = 0;
     this.drawn = performance.now();
-    this.visible ||= this.scroll.clientHeight;
+    if (!this.visible) this.#measure();
     this.top = this.follow ? this.most : Math.min(this.top, this.most);
     if (this.drawn > this.moved + BAR) this.#bar();
     const from = Math.floor(this.top / this.height);

@@ -22,7 +22,7 @@ WATCH = """
     const rows = document.querySelectorAll(".log-row[data-line] .log-line");
     const stamp = rows.length && rows[rows.length - 1].textContent.split(" ", 1)[0];
     if (/^[0-9]{19}$/.test(stamp)) window.seen.push([performance.timeOrigin + performance.now(), stamp]);
-  }).observe(document.querySelector(".log-window"), { childList: true, subtree: true, characterData: true });
+  }).observe(document.querySelector(".log-rows"), { childList: true, subtree: true, characterData: true });
 }
 """
 """Notes at each change of the page when it was (ms since 1970) and what the last visible line says of its own time (ns)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -194,6 +195,20 @@ def test_search_finds_each_line_once_and_over_the_end_of_a_chunk(operation: Oper
     assert journal.search(operation, "a.e").lines == []
 
 
+def test_search_sees_what_people_see(operation: Operation, step: Step) -> None:
+    border = b"." * 65529 + b"x [\x1b[1;34mINFO\x1b[m] over the end of a chunk\n"
+    logged(step, b"[\x1b[1;31mERROR\x1b[m] coloured\n" + b"." * 65000 + b"\n" + border)
+    assert journal.search(operation, "[error] col").lines == [0]
+    assert journal.search(operation, "x [INFO] over", ignore_case=False).lines == [2]
+    assert journal.search(operation, "31m").lines == []
+
+
+@pytest.mark.parametrize("cut", range(65520, 65540))
+def test_search_sees_colours_that_a_chunk_cuts(operation: Operation, step: Step, cut: int) -> None:
+    logged(step, b"." * cut + b"a\x1b[31mb\x1b[0mc\n")
+    assert journal.search(operation, "abc").lines == [0]
+
+
 def test_search_folds_the_case_of_other_letters(operation: Operation, step: Step) -> None:
     logged(step, "Größe ÄNDERN\n".encode())
     assert journal.search(operation, "änDERN").lines == [0]
@@ -237,6 +252,24 @@ def test_one_message_stays_small_whatever_is_printed(operation: Operation, step:
     logged(step, (b"z" * 5000 + b"\n") * 500)
     assert 50 < len(told[0]["lines"]) < 70
     assert told[0]["lines"][0] == ["z" * 4096, 5000]
+
+
+def test_a_line_of_many_megabytes_needs_little_memory(operation: Operation, step: Step) -> None:
+    """A quarter of a megabyte at a time, as it is read from the target: stored, shown, searched and sent."""
+    piece = random.Random(1).randbytes(128 * 1024).replace(b"\n", b"x") * 2
+    writer = journal.Writer(step, fence=0)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            writer.append(writer.size, piece)
+        writer.append(writer.size, b"\nthe needle\n")
+        long, last = journal.lines(operation, 0, 5)
+        assert journal.search(operation, "the needle", seconds=60).lines == [1]
+        assert sum(len(part) for part in journal.raw_line(operation, 0)) == long.bytes == 100 * len(piece)
+        assert last.text == "the needle"
+        assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 PIECES = st.builds(lambda text, times: text * times, st.binary(max_size=8) | st.just(b"ab\n"), st.sampled_from([1, 3, 9000, 30_000]))
