@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosts import connections, pinning, reading, rules
+from hosts.facts.linux import LinuxBasics
 from hosts.models import Contact, Host, HostDraft, HostReading
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
@@ -22,6 +23,7 @@ from opsportal.operations.facts import FactError
 from opsportal.transport.errors import HostKeyChanged, TransportError
 
 State = HostDraft.State
+LOGIN_SECONDS = 40
 KEEP_DRAFTS = timedelta(days=14)
 ASK_AGAIN = timedelta(seconds=10)
 
@@ -88,7 +90,7 @@ def scan(draft: HostDraft) -> None:
         return
     try:
         offers = connections.offers(draft.address, draft.port, legacy=draft.legacy)
-    except (TransportError, ValidationError) as error:
+    except TransportError as error:
         _fail(draft, error)
         return
     _move(draft, (State.SCANNING,), state=State.SCANNED, keys=offers, strict=False)
@@ -99,8 +101,8 @@ def log_in(draft: HostDraft) -> None:
     if draft.state != State.READING:
         return
     try:
-        with connections.opened(connections.draft_target(draft)) as transport:
-            facts = reading.basics(transport)
+        with connections.opened(connections.draft_target(draft), insist=True) as transport:
+            facts = reading.basics(transport, LOGIN_SECONDS)
     except (TransportError, FactError) as error:
         _fail(draft, error)
         return
@@ -108,8 +110,7 @@ def log_in(draft: HostDraft) -> None:
 
 
 def _fail(draft: HostDraft, error: Exception) -> None:
-    message = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-    fields: dict[str, Any] = {"state": State.FAILED, "problem": getattr(error, "ident", "unreadable"), "message": message}
+    fields: dict[str, Any] = {"state": State.FAILED, "problem": getattr(error, "ident", "unreadable"), "message": str(error)}
     if isinstance(error, HostKeyChanged):
         fields |= {"pinned": False, "keys": []}
     _move(draft, HostDraft.WAITING, strict=False, **fields)
@@ -137,7 +138,7 @@ def trim() -> None:
 
 def suggestion(draft: HostDraft) -> dict[str, str]:
     """What the save form starts with: a name and a kind, from what the machine said. A name that breaks our rules is left out."""
-    found = reading.LinuxBasics.adapter().validate_python(draft.facts)
+    found = LinuxBasics.adapter().validate_python(draft.facts)
     name = found.hostname.split(".")[0][:64]
     try:
         rules.label(name)

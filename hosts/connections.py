@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 
 from hosts import rules, sealing
 from hosts.models import Credential, Host, HostDraft, HostKey
-from hosts.pinning import Offer, fingerprint
+from hosts.pinning import Offer
+from opsportal.secrets.store import KeyringError
 from opsportal.transport import host_keys
 from opsportal.transport.base import Transport
 from opsportal.transport.errors import AuthenticationFailed, HostKeyUnknown, Unreachable
 from opsportal.transport.ssh import Pool, SshTarget
 
 SCAN_SECONDS = 10
-_pool = Pool()
+_pool = Pool(forbidden=rules.forbidden)
 
 
 def target_name(host: Host) -> str:
@@ -34,8 +34,10 @@ def connect(rest: str) -> Transport:
 
 
 @contextmanager
-def opened(target: SshTarget) -> Iterator[Transport]:
-    """A pooled connection, given back at the end."""
+def opened(target: SshTarget, *, insist: bool = False) -> Iterator[Transport]:
+    """A pooled connection, given back at the end. `insist` when a person asked: the login is tried even if it was refused before."""
+    if insist:
+        _pool.insist(target)
     transport = _pool.get(target)
     try:
         yield transport
@@ -56,7 +58,8 @@ def ssh_target(host: Host) -> SshTarget:
         raise AuthenticationFailed(f"{host} has no credential. Choose one on the host's page, under Edit.")
     if not keys:
         raise HostKeyUnknown(f"No key is pinned for {host}, so nothing was sent to it. Read and compare its keys on the host's page.")
-    return _target(host.address, host.port, host.login, host.credential, [(key.kind, key.base64) for key in keys], legacy=host.legacy)
+    pinned = [(key.kind, key.base64) for key in keys]
+    return _target(host.name, host.address, host.port, host.login, host.credential, pinned, legacy=host.legacy)
 
 
 def draft_target(draft: HostDraft) -> SshTarget:
@@ -64,8 +67,21 @@ def draft_target(draft: HostDraft) -> SshTarget:
     keys = [(key["kind"], key["base64"]) for key in draft.keys] if draft.pinned else []
     if not keys:
         raise HostKeyUnknown("No key is pinned yet, so nothing was sent.")
-    return _target(draft.address, draft.port, draft.login, draft.credential, keys, legacy=draft.legacy)
+    return _target(draft.address, draft.address, draft.port, draft.login, draft.credential, keys, legacy=draft.legacy)
 
 
-def _target(address: str, port: int, user: str, credential: Credential, keys: list[tuple[str, str]], *, legacy: bool) -> SshTarget:
-    raise NotImplementedError
+def _target(
+    name: str, address: str, port: int, user: str, credential: Credential, keys: list[tuple[str, str]], *, legacy: bool
+) -> SshTarget:
+    try:
+        secret = sealing.secret_of(credential)
+    except KeyringError as error:
+        raise AuthenticationFailed(f"{name} was not tried with {credential}. {error}") from None
+    pinned = tuple(host_keys.HostKey(kind, blob) for kind, blob in keys)
+    return SshTarget(name, address, port, user, secret, credential.kind == Credential.Kind.KEY, pinned, legacy)
+
+
+def offers(address: str, port: int, *, legacy: bool) -> list[Offer]:
+    """The keys that a machine shows now; nobody logs in. Raises `TransportError`."""
+    found = host_keys.read(address, port, legacy=legacy, seconds=SCAN_SECONDS, forbidden=rules.forbidden)
+    return [Offer(kind=key.kind, base64=key.base64, fingerprint=key.fingerprint) for key in found]

@@ -13,6 +13,7 @@ from hosts.forms import CredentialForm, SecretForm
 from hosts.models import Credential
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
+from opsportal.secrets.ssh_keys import BadKey, PassphraseNeeded
 from opsportal.web.access import PortalRequest, administrator
 
 SECRETS = ("private_key", "passphrase", "password")
@@ -67,7 +68,7 @@ def credential_rotate(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 def _seal(credential: Credential, form: SecretForm, request: PortalRequest, action: str) -> bool:
-    """False when the pasted key was not accepted; the reason then stands at its field."""
+    """False when it was not accepted; the reason then stands at its field."""
     try:
         sealing.put(
             credential,
@@ -75,8 +76,14 @@ def _seal(credential: Credential, form: SecretForm, request: PortalRequest, acti
             action=action,
             **{name: form.cleaned_data.get(name, "") for name in ("way", "algorithm", *SECRETS)},
         )
+    except PassphraseNeeded as bad:
+        form.add_error("passphrase", str(bad))
+        return False
+    except BadKey as bad:
+        form.add_error("private_key", str(bad))
+        return False
     except Refused as refused:
-        form.add_error("private_key", refused.message)
+        form.add_error(None, refused.message)
         return False
     if credential.public:
         messages.success(request, "Put the public key below into ~/.ssh/authorized_keys on the hosts.")

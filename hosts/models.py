@@ -61,7 +61,7 @@ class Credential(models.Model):
 
     class Kind(models.TextChoices):
         KEY = "key", "SSH key"
-        PASSWORD = "password", "Password"  # noqa: S105 - a kind, not a password
+        PASSWORD = "password", "Password"
 
     name = models.CharField(max_length=64, validators=[rules.label])
     kind = models.CharField(max_length=10, choices=Kind.choices)
@@ -270,7 +270,7 @@ class HostKey(models.Model):
 
 
 class HostReading(models.Model):
-    """One reading of a host's facts: `values` as the fact gave them, or `error`.
+    """One reading of a host's facts: `values` as the fact gave them (only what always moves when nothing changed), or `error`.
 
     `changes` compares with the good reading before: a list of {"name", "before", "after"}.
     """
@@ -300,7 +300,7 @@ PROBLEMS = {
     "transport:host-key-changed": "The host key changed in between",
     "transport:host-key-unknown": "No host key is pinned",
     "transport:algorithms": "Host and portal share no algorithm",
-    "address": "This address cannot be used",
+    "transport:address": "This address cannot be used",
 }
 
 

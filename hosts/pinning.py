@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 import struct
 from collections.abc import Sequence
@@ -18,9 +17,10 @@ from django.utils import timezone
 from hosts.models import Contact, Host, HostKey
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
+from opsportal.secrets.ssh_keys import fingerprint
+from opsportal.transport.algorithms import KINDS
 from opsportal.web.access import has_role
 
-KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 _KEY = re.compile(r"(\S+) +([A-Za-z0-9+/]{20,6000}={0,2})(?: .*)?")
 
 
@@ -49,12 +49,6 @@ def _from_line(line: str) -> Offer:
     if not blob.startswith(struct.pack(">I", len(kind)) + kind.encode()):
         raise ValidationError(f"This text is no {kind} key. Copy the whole line again.")
     return Offer(kind=kind, base64=text, fingerprint=fingerprint(text))
-
-
-def fingerprint(text: str) -> str:
-    """As OpenSSH prints it, from the base64 text of a public key."""
-    digest = hashlib.sha256(base64.b64decode(text)).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def chosen(offers: Sequence[Offer], fingerprints: Sequence[str]) -> list[Offer]:

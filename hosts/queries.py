@@ -113,7 +113,8 @@ def listing(wanted: Filter, page: int) -> Listing:
 def _around(wanted: Filter) -> tuple[list[tuple[int, str]], list[tuple[int, str]], dict[str, int]]:
     """Clouds, the pools of the chosen cloud, and how many hosts there are by contact: one query for what stands around the list."""
     clouds = Cloud.objects.order_by().values_list(Value("cloud"), "pk", "name")
-    pools = Pool.objects.filter(cloud_id=wanted.cloud or None).order_by().values_list(Value("pool"), "pk", "name")
+    chosen = Pool.objects.filter(cloud_id=wanted.cloud) if wanted.cloud else Pool.objects.none()
+    pools = chosen.order_by().values_list(Value("pool"), "pk", "name")
     counts = narrowed(wanted).order_by().values("contact").annotate(number=Count("pk")).values_list(Value("contact"), "number", "contact")
     found = sorted(clouds.union(pools, counts, all=True), key=lambda row: row[2].lower())
     by_sort = {sort: [(number, name) for kind, number, name in found if kind == sort] for sort in ("cloud", "pool", "contact")}

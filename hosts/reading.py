@@ -27,7 +27,9 @@ SLICE_SECONDS = 45
 STOP_CLAIMING = 25
 """Seconds into a slice. A host claimed at the last moment has the rest for connecting and answering."""
 
-ANSWER_SECONDS = 12
+ANSWER_SECONDS = 18
+"""For connecting, logging in and answering."""
+
 EVERY = timedelta(minutes=15)
 CLAIMED_FOR = timedelta(minutes=2)
 """After this a claim is void: the worker that made it is dead."""
@@ -57,10 +59,10 @@ class Answer:
     values: dict[str, Any] | None = None
 
 
-def basics(transport: Transport) -> Linux:
+def basics(transport: Transport, seconds: float) -> Linux:
     """Raises `TransportError` and `FactError`."""
     fact = LinuxBasics("")
-    return fact.parse(transport.run(fact.command(), timeout=ANSWER_SECONDS))
+    return fact.parse(transport.run(fact.command(), timeout=seconds))
 
 
 def plain(facts: Linux) -> dict[str, Any]:
@@ -76,6 +78,16 @@ def contact_of(error: Exception) -> Contact:
 def ask(wanted: QuerySet[Host]) -> int:
     """Marks hosts as due now and says how many; `tasks.wake_reader` then tells a worker."""
     return wanted.update(next_read_at=timezone.now(), claim="")
+
+
+def due() -> bool:
+    """There is something to read."""
+    return Host.objects.filter(next_read_at__lte=timezone.now()).exists()
+
+
+def crowded() -> bool:
+    """Other workers read as many hosts as one of them can at once: more workers would only keep operations waiting."""
+    return Host.objects.filter(next_read_at__gt=timezone.now()).exclude(claim="").count() >= AT_ONCE
 
 
 def claim(number: int) -> list[Host]:
@@ -123,7 +135,7 @@ def read(host: Host, target: SshTarget) -> Answer:
     """One host, in a thread. Never raises for what a host does."""
     try:
         with connections.opened(target) as transport:
-            return Answer(host, timezone.now(), Contact.OK, values=plain(basics(transport)))
+            return Answer(host, timezone.now(), Contact.OK, values=plain(basics(transport, ANSWER_SECONDS)))
     except (errors.TransportError, FactError) as error:
         return _failed(host, error)
 
@@ -154,15 +166,21 @@ def store(answers: Iterable[Answer]) -> None:
 def _reading(answer: Answer) -> HostReading:
     """An error counts as a change when the host answered before, or failed in another way."""
     changes = comparing.changes(answer.host.facts, answer.values) if answer.values is not None else []
-    moved = answer.host.contact != answer.contact
+    changed = bool(changes) or answer.host.contact != answer.contact
     return HostReading(
         host_id=answer.host.pk,
         at=answer.at,
-        values=answer.values or {},
+        values=(answer.values if changed else _moving(answer.values)) if answer.values else {},
         error=answer.message,
         changes=changes,
-        changed=bool(changes) or moved,
+        changed=changed,
     )
+
+
+def _moving(values: dict[str, Any]) -> dict[str, Any]:
+    """Of a reading that says nothing new only what always moves is kept: the rest is in the reading before."""
+    free = {disk["mount"]: disk["free"] for disk in values["disks"]}
+    return {"uptime": values["uptime"], "memory_free": values["memory_free"], "free": free}
 
 
 def trim() -> int:

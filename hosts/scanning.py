@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.core.exceptions import ValidationError
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -26,8 +25,6 @@ def scan(host: Host) -> None:
         offers, error = connections.offers(host.address, host.port, legacy=host.legacy), ""
     except TransportError as raised:
         offers, error = [], str(raised)
-    except ValidationError as raised:
-        offers, error = [], " ".join(raised.messages)
     asked = Host.objects.filter(pk=host.pk, scan_asked_at=host.scan_asked_at)
     asked.update(offered=offers, offered_at=timezone.now(), offer_error=error)
 

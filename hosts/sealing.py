@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -10,6 +12,65 @@ from django.utils import timezone
 from hosts.models import Credential
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
-from opsportal.secrets import ssh_keys
-from opsportal.secrets.store import Keyring
+from opsportal.secrets import ssh_keys, store
+from opsportal.secrets.store import Keyring, KeyringError
 from opsportal.secrets.value import Secret
+
+
+@transaction.atomic
+def put(
+    credential: Credential, *, user: User, action: str, way: str, algorithm: str, private_key: str, passphrase: str, password: str
+) -> None:
+    """Gives a credential, new or old, a secret: made here, pasted, or a password. `action` is what the audit trail calls it.
+
+    Raises `ssh_keys.BadKey` for a pasted text that is no usable key, and `Refused` when the portal's own keys are not in order.
+    """
+    ring = _ring()
+    secret = _take(credential, way, algorithm, private_key, Secret(passphrase), Secret(password))
+    credential.rotated_at, credential.rotated_by = timezone.now(), user
+    if credential.pk is None:
+        credential.secret = ""
+        credential.save()  # the number is part of what is sealed
+    credential.secret = ring.seal(secret, _context(credential))
+    credential.save(update_fields=["kind", "public", "fingerprint", "secret", "rotated_at", "rotated_by"])
+    detail: dict[str, Any] = {"kind": credential.kind, "user": credential.username, "fingerprint": credential.fingerprint}
+    audit.record(user, action, subject=credential.name, detail=detail)
+
+
+def _take(credential: Credential, way: str, algorithm: str, private_key: str, passphrase: Secret, password: Secret) -> Secret:
+    """The secret; what everybody may see of it goes into the credential's own fields."""
+    if way == "password":
+        credential.kind, credential.public, credential.fingerprint = Credential.Kind.PASSWORD, "", ""
+        return password
+    pair = ssh_keys.read(private_key, passphrase) if way == "paste" else ssh_keys.generate(algorithm or ssh_keys.ALGORITHMS[0])
+    credential.kind, credential.public, credential.fingerprint = Credential.Kind.KEY, pair.public, pair.fingerprint
+    return pair.private
+
+
+def secret_of(credential: Credential) -> Secret:
+    """Raises `KeyringError`."""
+    return store.read_keyring(settings.KEY_FILE).open(credential.secret, _context(credential))
+
+
+@transaction.atomic
+def seal_all_again() -> int:
+    """Seals every secret with the first key of the key file, and says how many. Raises `KeyringError`, and then changes nothing."""
+    ring, credentials = store.read_keyring(settings.KEY_FILE), list(Credential.objects.select_for_update())
+    for credential in credentials:
+        try:
+            secret = ring.open(credential.secret, _context(credential))
+        except KeyringError as error:
+            raise KeyringError(f"{credential.name}: {error}") from None
+        Credential.objects.filter(pk=credential.pk).update(secret=ring.seal(secret, _context(credential)))
+    return len(credentials)
+
+
+def _ring() -> Keyring:
+    try:
+        return store.read_keyring(settings.KEY_FILE)
+    except KeyringError as error:
+        raise Refused(f"The secret was not stored. {error}") from None
+
+
+def _context(credential: Credential) -> str:
+    return f"credential:{credential.pk}"

@@ -37,7 +37,7 @@ def read_due() -> None:
         go_on(str(draft.pk))
     for host in scanning.waiting():
         scanning.scan(host)
-    if reading.read_slice() and reading.due():
+    if not reading.crowded() and reading.read_slice() and reading.due():
         wake_reader()
     reading.trim()
     adding.trim()

@@ -136,7 +136,7 @@ def host_pin(request: PortalRequest, pk: int) -> HttpResponse:
     host, form = _host(pk), RepinForm(request.POST)
     try:
         if not form.is_valid():
-            raise Refused(" ".join(text for texts in form.errors.values() for text in texts))
+            raise Refused(" ".join(str(text) for texts in form.errors.values() for text in texts))
         pinning.pin(host, request.POST.getlist("key"), user=request.user, reason=form.cleaned_data["reason"])
     except Refused as refused:
         messages.error(request, refused.message)
@@ -163,7 +163,7 @@ def _back(request: PortalRequest) -> HttpResponseRedirect:
 def hosts_tag(request: PortalRequest) -> HttpResponse:
     form = TagForm({"tags": request.POST.get("tags", "")})
     if not form.is_valid():
-        messages.error(request, " ".join(form.errors["tags"]))
+        messages.error(request, " ".join(str(text) for text in form.errors["tags"]))
     else:
         _tag(request, form.cleaned_data["tags"].split(), take_off=request.POST.get("do") == "untag")
     return _back(request)
@@ -221,8 +221,13 @@ def hosts_remove(request: PortalRequest) -> HttpResponse:
 
 def _asked(request: PortalRequest, chosen: QuerySet[Host]) -> dict[str, object]:
     """What a page that asks first shows, and carries on in hidden fields."""
-    return {"chosen": list(chosen[:20]), "number": chosen.count(), "all": request.POST.get("all", ""), "ticked": request.POST.getlist("host"),
-            "carried": queries.Filter.of(request.POST).pairs}  # fmt: skip
+    return {
+        "chosen": list(chosen[:20]),
+        "number": chosen.count(),
+        "all": request.POST.get("all", ""),
+        "ticked": request.POST.getlist("host"),
+        "carried": queries.Filter.of(request.POST).pairs,
+    }
 
 
 def _hosts(number: int) -> str:

@@ -25,14 +25,16 @@ def _draft(request: PortalRequest, pk: UUID) -> HostDraft:
 @operator
 def host_new(request: PortalRequest) -> HttpResponse:
     """A new draft, or with ?draft=ID the same page over an open one."""
-    old = HostDraft.objects.filter(owner=request.user, pk=_uuid(request.GET.get("draft", ""))).first()
+    asked = _uuid(request.GET.get("draft", ""))
+    old = HostDraft.objects.filter(owner=request.user, pk=asked).first() if asked else None
     form = DraftForm(request.POST or None, instance=old or HostDraft(owner=request.user))
     if request.method == "POST" and form.is_valid():
         draft: HostDraft = form.save()
         adding.ask_for_keys(draft)
         tasks.wake_draft(draft)
         return redirect(draft)
-    drafts = HostDraft.objects.filter(owner=request.user).exclude(pk=old.pk if old else None).select_related("credential")[:10]
+    others = HostDraft.objects.filter(owner=request.user).exclude(pk__in=[old.pk] if old else [])
+    drafts = others.select_related("credential")[:10]
     look = {"form": form, "draft": old, "drafts": drafts, "no_credentials": not Credential.objects.exists()}
     return render(request, "hosts/new.html", look, status=422 if form.errors else 200)
 

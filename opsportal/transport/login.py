@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import time
 from dataclasses import dataclass, field
 
 import paramiko
@@ -51,19 +52,22 @@ class SshTarget:
     legacy: bool = False
 
 
-def log_in(target: SshTarget, forbidden: Forbidden) -> paramiko.Transport:
-    """A new connection, logged in. The host's key is judged before anything is sent. Raises `TransportError`."""
+def log_in(target: SshTarget, forbidden: Forbidden, deadline: float) -> paramiko.Transport:
+    """A new connection, logged in by `deadline` (of `time.monotonic`). The host's key is judged before anything is sent.
+
+    Raises `TransportError`.
+    """
     if not target.pinned:
         raise HostKeyUnknown(f"No key is pinned for {target.name}, so nothing was sent to it. Read its keys and compare them first.")
     ours = algorithms.allowed(legacy=target.legacy).for_kinds(key.kind for key in target.pinned)
-    sock = dial(target.address, target.port, seconds=DIAL_SECONDS, forbidden=forbidden)
+    sock = dial(target.address, target.port, seconds=_left(deadline, DIAL_SECONDS), forbidden=forbidden)
     try:
-        transport = host_keys.negotiate(sock, ours, legacy=target.legacy, seconds=GREETING_SECONDS)
+        transport = host_keys.negotiate(sock, ours, legacy=target.legacy, seconds=_left(deadline, GREETING_SECONDS))
     except paramiko.ssh_exception.IncompatiblePeer:
         raise _disagreement(target, forbidden) from None
     try:
         host_keys.check(target.name, host_keys.shown(transport), target.pinned)
-        _authenticate(transport, target)
+        _authenticate(transport, target, _left(deadline, LOGIN_SECONDS))
     except BaseException:
         transport.close()
         raise
@@ -88,9 +92,13 @@ def _disagreement(target: SshTarget, forbidden: Forbidden) -> TransportError:
     return Unreachable(f"{target.name} first offered other algorithms than a moment later. Several machines may share its address.")
 
 
-def _authenticate(transport: paramiko.Transport, target: SshTarget) -> None:
+def _left(deadline: float, most: float) -> float:
+    return max(min(deadline - time.monotonic(), most), 0.1)
+
+
+def _authenticate(transport: paramiko.Transport, target: SshTarget, seconds: float) -> None:
     """With this one credential: no agent, no key of the portal's own account."""
-    transport.auth_timeout = LOGIN_SECONDS
+    transport.auth_timeout = seconds
     try:
         more = _by_key(transport, target) if target.is_key else transport.auth_password(target.user, target.secret.reveal())
     except paramiko.SSHException as error:
@@ -121,7 +129,7 @@ def _refusal(transport: paramiko.Transport, target: SshTarget, error: paramiko.S
     if isinstance(error, paramiko.BadAuthenticationType):
         return AuthenticationFailed(f"{target.name} does not let {target.user} in by {what}; it accepts {', '.join(error.allowed_types)}.")
     if "timeout" in str(error).lower():
-        return TimedOut(f"{target.name} did not answer the login within {LOGIN_SECONDS:.0f} s. Its directory service or DNS may hang.")
+        return TimedOut(f"{target.name} did not answer the login within {transport.auth_timeout:.0f} s. Its directory service or DNS may hang.")
     if not transport.is_active():
         return Unreachable(
             f"{target.name} closed the connection during the login: the account may be locked, or sshd was restarted. Its log says which."

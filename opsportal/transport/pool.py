@@ -164,7 +164,7 @@ class Connections:
         try:
             if kept := self._kept(line):
                 return kept, False
-            made = self._connect(target, line)
+            made = self._connect(target, line, deadline)
             return made, True
         finally:
             line.connecting.release()
@@ -178,10 +178,10 @@ class Connections:
             return None
         return self._enter(connection)
 
-    def _connect(self, target: SshTarget, line: _Line) -> _Connection:
+    def _connect(self, target: SshTarget, line: _Line, deadline: float) -> _Connection:
         self._respect_refusals(target, line)
         try:
-            transport = log_in(target, self._forbidden)
+            transport = log_in(target, self._forbidden, deadline)
         except AuthenticationFailed:
             line.refused.append(time.monotonic())
             raise

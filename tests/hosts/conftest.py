@@ -33,7 +33,7 @@ def keys(settings: object, tmp_path: Path) -> Path:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     started = Machine(tmp_path / "machine").start()
     yield started
-    started.stop()
+    started.crash()
 
 
 @pytest.fixture

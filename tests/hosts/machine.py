@@ -116,12 +116,13 @@ class Machine:
 
     def crash(self) -> None:
         """The daemon and all its sessions at once."""
-        self.cut()
+        if self.process is not None:
+            self.cut()
         self.stop()
 
     def install_again(self) -> None:
         """The same address, other host keys: as after a new installation."""
-        self.stop()
+        self.crash()
         for kind in self.kinds:
             self.key(kind).unlink()
             self.key(kind).with_suffix(".pub").unlink()

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
 from hosts import tasks
-from hosts.models import Contact, Credential, Host, HostKey
+from hosts.models import Contact, Credential, Host
 from opsportal.operations.models import AuditEntry
+from tests.hosts.inventory import known
 from tests.hosts.machine import Machine
 
 pytestmark = pytest.mark.django_db
@@ -111,9 +113,7 @@ def test_two_equal_passwords_do_not_look_equal_in_the_database(keys: Path, admin
 def test_a_new_secret_counts_for_all_hosts_at_once(administrator: Client, key: Credential, machine: Machine) -> None:
     machine.authorized.write_text(key.public + "\n")
     for number in (1, 2):
-        host = Host.objects.create(name=f"h{number}", address=f"127.0.0.{number}", port=machine.port, credential=key)
-        kind, blob = machine.public().split()[:2]
-        HostKey.objects.create(host=host, kind=kind, base64=blob, fingerprint=machine.fingerprint(), pinned_by_id=key.rotated_by_id)
+        known(machine, key, f"h{number}", address=f"127.0.0.{number}")
     tasks.read_due()
     assert set(Host.objects.values_list("contact", flat=True)) == {Contact.OK}
     administrator.post(reverse("credential_rotate", args=[key.pk]), {"way": "make"})
@@ -139,9 +139,7 @@ def test_a_used_credential_is_not_removed(administrator: Client, credential: Cre
 
 
 def test_a_credential_of_a_lost_key_file_says_so(administrator: Client, key: Credential, keys: Path, machine: Machine) -> None:
-    host = Host.objects.create(name="h", address="127.0.0.1", port=machine.port, credential=key)
-    kind, blob = machine.public().split()[:2]
-    HostKey.objects.create(host=host, kind=kind, base64=blob, fingerprint=machine.fingerprint(), pinned_by_id=key.rotated_by_id)
+    host = known(machine, key)
     Credential.objects.update(secret=key.secret[:-8] + "AAAAAAA=")
     tasks.read_due()
     host.refresh_from_db()
@@ -153,3 +151,63 @@ def test_nobody_else_sees_credentials(logged_in: Callable[..., Client], credenti
     page = logged_in("operator").get(reverse("host_new")).content.decode()
     assert "root key" in page and credential.secret not in page
     assert logged_in("operator").get(credential.get_absolute_url()).status_code == 403
+
+
+def test_a_secret_moved_to_another_row_does_not_open(administrator: Client, key: Credential, machine: Machine) -> None:
+    """Somebody with the database alone cannot make one credential out of another."""
+    machine.authorized.write_text(key.public + "\n")
+    administrator.post(reverse("credential_new"), {"name": "other", "username": key.username, "way": "password", "password": PASSWORD})
+    other = Credential.objects.get(name="other")
+    host = known(machine, other)
+    Credential.objects.filter(pk=other.pk).update(secret=key.secret, kind=key.kind)
+    tasks.read_due()
+    host.refresh_from_db()
+    assert host.contact == Contact.REFUSED and "swapped" in host.contact_message
+    assert "userauth-request" not in machine.log()
+
+
+def test_without_a_key_file_nothing_is_stored_and_it_is_said(administrator: Client, settings: object, tmp_path: Path) -> None:
+    settings.KEY_FILE = tmp_path / "gone"  # type: ignore[attr-defined]
+    answer = administrator.post(reverse("credential_new"), {"name": "p", "username": "root", "way": "password", "password": PASSWORD})
+    assert answer.status_code == 422
+    assert "make_key" in answer.content.decode() and PASSWORD not in answer.content.decode()
+    assert not Credential.objects.exists()
+
+
+def test_a_forgotten_passphrase_is_asked_for_at_its_field(keys: Path, administrator: Client, tmp_path: Path) -> None:
+    new = {"name": "p", "username": "root", "way": "paste", "private_key": new_key(tmp_path, passphrase="right one")}
+    answer = administrator.post(reverse("credential_new"), new)
+    assert answer.status_code == 422
+    assert "has a passphrase" in answer.context["secret"].errors["passphrase"][0]
+
+
+def test_keys_are_rotated_while_everything_goes_on(administrator: Client, key: Credential, keys: Path, machine: Machine) -> None:
+    machine.authorized.write_text(key.public + "\n")
+    host = known(machine, key)
+    before = Credential.objects.get().secret
+    call_command("rotate_keys")
+    assert Credential.objects.get().secret != before
+    assert len(keys.read_text().split()) == 2
+    call_command("rotate_keys", "--forget-old")
+    assert len(keys.read_text().split()) == 1
+    tasks.read_due()
+    host.refresh_from_db()
+    assert host.contact == Contact.OK
+    assert [entry.subject for entry in AuditEntry.objects.filter(action="keys.rotate", alarming=True)] == ["1 credentials"] * 2
+
+
+def test_a_rotation_that_cannot_open_a_secret_changes_nothing(key: Credential, keys: Path) -> None:
+    Credential.objects.create(name="lost", kind=Credential.Kind.PASSWORD, username="root", secret="no token")
+    with pytest.raises(CommandError, match=r"lost: .*cannot be decrypted"):
+        call_command("rotate_keys", "--forget-old")
+    assert Credential.objects.get(name="portal key").secret == key.secret
+    assert len(keys.read_text().split()) == 2
+
+
+def test_a_key_file_is_made_once(settings: object, tmp_path: Path) -> None:
+    settings.KEY_FILE = tmp_path / "state" / "keys"  # type: ignore[attr-defined]
+    call_command("make_key")
+    before = (tmp_path / "state" / "keys").read_text()
+    with pytest.raises(CommandError, match="exists already"):
+        call_command("make_key")
+    assert (tmp_path / "state" / "keys").read_text() == before

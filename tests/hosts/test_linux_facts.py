@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hosts.comparing import changes
-from hosts.facts.linux import Disk, Linux, LinuxBasics
+from hosts.facts.linux import Disk, Interface, Linux, LinuxBasics, Package, Service
 from hosts.reading import plain
 from opsportal.operations.facts import FactError
 from opsportal.transport.base import Result
@@ -42,7 +42,39 @@ def test_old_dom0_without_os_release_and_without_memavailable() -> None:
 
 
 def test_kvm_host_of_a_cloud() -> None:
-    assert parsed("kvm").kind() == "kvm"
+    found = parsed("kvm")
+    assert found.kind() == "kvm"
+    assert found.services == (Service("cloudstack-agent", "active"), Service("libvirtd", "failed"))
+    assert found.failed == ("libvirtd.service",)
+    assert found.packages is not None
+    assert Package("cloudstack-agent", "4.19.1.1-1") in found.packages
+
+
+def test_interfaces_with_what_they_belong_to_and_without_those_of_vms() -> None:
+    assert parsed("kvm").interfaces == (
+        Interface("eno1np0", "3c:ec:ef:00:00:01", 9000, True, "bond0", ()),
+        Interface("bond0", "3c:ec:ef:00:00:01", 9000, True, "cloudbr0", ()),
+        Interface("bond0.120", "3c:ec:ef:00:00:01", 9000, True, "brbond0-120", ()),
+        Interface("cloudbr0", "3c:ec:ef:00:00:01", 9000, True, "", ("10.2.0.17/24", "fd00:2::17/64")),
+    )
+    old = parsed("xenserver65").interfaces
+    assert old is not None
+    assert [(one.name, one.up, one.addresses) for one in old] == [
+        ("eth0", True, ()),
+        ("eth1", False, ()),
+        ("xenbr0", True, ("10.1.0.11/24",)),
+    ]
+
+
+def test_what_a_host_cannot_be_asked_is_unknown_and_not_empty() -> None:
+    old = parsed("xenserver65")
+    assert (old.failed, old.packages, old.services) == (None, None, (Service("xapi", "installed"),))
+    gone = recorded("kvm").replace("== links\n", "== links\n!\n")
+    assert FACT.parse(Result(0, gone)).interfaces is None
+
+
+def test_packages_that_were_removed_do_not_count() -> None:
+    assert parsed("debian12").packages == (Package("maven", "3.8.7-1"), Package("openjdk-17-jdk-headless", "17.0.15+6-1~deb12u1"))
 
 
 @pytest.mark.parametrize(
@@ -102,13 +134,28 @@ def test_this_machine_answers() -> None:
 
 def test_changes_between_two_readings_are_told_in_words() -> None:
     before = plain(parsed("debian12"))
-    after = {**before, "kernel": "6.1.0-29-amd64", "uptime": 5, "memory_free": 1, "services": ["libvirtd"]}
+    after = {**before, "kernel": "6.1.0-29-amd64", "uptime": 5, "memory_free": 1, "services": [{"name": "libvirtd", "state": "active"}]}
     after["disks"] = [{**before["disks"][0], "free": 5}]
     assert changes(before, after) == [
         {"name": "Kernel", "before": "6.1.0-28-amd64", "after": "6.1.0-29-amd64"},
-        {"name": "Services installed", "before": "none", "after": "libvirtd"},
         {"name": "Disk /var/lib/build area", "before": "9,765 MiB on /dev/vdb1", "after": "not there"},
+        {"name": "Service libvirtd", "before": "not there", "after": "active"},
     ]
+
+
+def test_changes_within_lists_are_told_entry_by_entry() -> None:
+    before = plain(parsed("kvm"))
+    first, *others = before["interfaces"]
+    after = {
+        **before,
+        "interfaces": [{**first, "up": False}, *others],
+        "packages": [{**one, "version": "4.20.0.0-1"} if one["name"] == "cloudstack-agent" else one for one in before["packages"]],
+    }
+    assert changes(before, after) == [
+        {"name": "Interface eno1np0", "before": "no address, MTU 9000, up, in bond0", "after": "no address, MTU 9000, down, in bond0"},
+        {"name": "Package cloudstack-agent", "before": "4.19.1.1-1", "after": "4.20.0.0-1"},
+    ]
+    assert changes(before, {**before, "packages": None}) == []
 
 
 def test_free_space_and_uptime_alone_are_no_change() -> None:

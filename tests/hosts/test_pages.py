@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -26,7 +27,8 @@ def many(number: int) -> None:
         [
             Host(
                 name=f"xen{n}", sort_name=sort_key(f"xen{n}"), address=f"10.{n // 65536}.{n // 256 % 256}.{n % 256}", kind="xenserver",
-                cloud=cloud, pool=pools[n % len(pools)], tags=f" prod rack-{n % 40} ", contact=[Contact.OK, Contact.UNREACHABLE][n % 7 == 0],
+                cloud=cloud, pool=pools[n % len(pools)], tags=f" prod rack-{n % 40} ",
+                contact=[Contact.OK, Contact.UNREACHABLE][n % 7 == 0],
                 facts={"os_name": "CentOS release 5.11", "product": "XenServer", "product_version": "6.5.0"}, facts_at=timezone.now(),
             )
             for n in range(1, number + 1)
@@ -146,7 +148,7 @@ def test_bulk_tags_on_ticked_hosts_only(operator: Client) -> None:
 
 def test_bulk_acts_on_everything_that_matches_the_filter(operator: Client) -> None:
     many(60)
-    Host.objects.update(next_read_at=timezone.now() + timezone.timedelta(hours=1))
+    Host.objects.update(next_read_at=timezone.now() + timedelta(hours=1))
     operator.post(reverse("hosts_read"), {"all": "1", "contact": "unreachable"})
     assert Host.objects.filter(next_read_at__lte=timezone.now()).count() == 8
 
@@ -201,9 +203,9 @@ def test_edit_refuses_at_the_field(field: str, value: str, operator: Client) -> 
 
 
 def test_the_page_says_what_changed_and_how_old_it_is(operator: Client) -> None:
-    old = timezone.now() - timezone.timedelta(days=3)
-    host = Host.objects.create(name="xen1", address="10.0.0.1", contact=Contact.UNREACHABLE, contact_message="No route to host.", facts_at=old,
-                               facts={"hostname": "xen1", "uptime": 1, "cpus": 1, "memory": 1, "memory_free": 1})  # fmt: skip
+    old = timezone.now() - timedelta(days=3)
+    host = Host.objects.create(name="xen1", address="10.0.0.1", contact=Contact.UNREACHABLE, contact_message="No route to host.",
+                               facts_at=old, facts={"hostname": "xen1", "uptime": 1, "cpus": 1, "memory": 1, "memory_free": 1})  # fmt: skip
     HostReading.objects.create(host=host, at=old, changed=True, changes=[{"name": "Kernel", "before": "3.10.0+2", "after": "3.10.0+10"}])
     page = operator.get(reverse("host", args=[host.pk])).content.decode()
     for text in ("3.10.0+2", "3.10.0+10", "more than a day old", "No route to host."):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import socket
-import struct
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,18 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosts import reading, tasks
-from hosts.models import Contact, Credential, Host, HostKey, HostReading
+from hosts.models import Contact, Credential, Host, HostReading
+from tests.hosts.inventory import known
 from tests.hosts.machine import Machine, free_port
 
 pytestmark = pytest.mark.django_db
-WRONG = base64.b64encode(struct.pack(">I", 11) + b"ssh-ed25519" + struct.pack(">I", 32) + bytes(range(32))).decode()
-
-
-def known(machine: Machine, key: Credential, name: str = "h1", *, address: str = "127.0.0.1", wrong: bool = False) -> Host:
-    host = Host.objects.create(name=name, address=address, port=machine.port, credential=key)
-    kind, blob = machine.public().split()[:2]
-    HostKey.objects.create(host=host, kind=kind, base64=WRONG if wrong else blob, fingerprint="SHA256:x", pinned_by_id=key.rotated_by_id)
-    return host
 
 
 def again(host: Host) -> Host:

@@ -69,10 +69,12 @@ def test_loopback_only_in_the_embedded_portal(settings: object) -> None:
     assert not accepts(rules.address, "::1")
 
 
-def test_a_name_that_leads_to_a_forbidden_address_is_refused(settings: object) -> None:
+def test_what_a_name_resolves_to_is_judged_too(settings: object) -> None:
     settings.EMBEDDED = False  # type: ignore[attr-defined]
-    with pytest.raises(ValidationError, match="this machine itself"):
-        rules.check_resolved("localhost", 22)
+    for address in ("127.0.0.1", "::1", "127.8.0.1"):
+        assert "this machine itself" in rules.forbidden(address)
+    assert "no host can be managed there" in rules.forbidden("169.254.169.254")
+    assert rules.forbidden("10.0.0.1") == ""
 
 
 @pytest.mark.parametrize("value", ["root", "ops", "build-user", "_apt", "a.b", "x"])
