@@ -28,6 +28,10 @@ maven=$(echo "$core" | sed -n 's/.*maven-core-\\([0-9]*[.][0-9][0-9.]*\\)[.]jar/
 [ -n "$maven" ] || maven=$(mvn -B -v 2>/dev/null | sed -n 's/.*Apache Maven \\([0-9][0-9.]*\\).*/\\1/p')
 echo "version mvn $maven"
 echo "version node $(node --version 2>/dev/null)"
+echo "version perl $(perl -e 'printf "%vd", $^V' 2>/dev/null)"
+echo "version gcc $(gcc -dumpfullversion 2>/dev/null)"
+echo "version rpmbuild $(rpmbuild --version 2>/dev/null | sed 's/.* //')"
+echo "version dpkg-buildpackage $(dpkg-buildpackage --version 2>/dev/null | sed -n 's/.* \\([0-9][0-9.]*[0-9]\\)[.]$/\\1/p;q')"
 for javac in /usr/lib/jvm/*/bin/javac /opt/*/bin/javac /usr/java/*/bin/javac; do
   home=${javac%/bin/javac}
   [ -x "$javac" ] && [ ! -L "$home" ] || continue
