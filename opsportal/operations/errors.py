@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(Exception):  # noqa: N818 - reads as what happened
+class Refused(Exception):
     """The portal will not do this now. The message says what, why and what to do."""
 
     @property
@@ -11,5 +11,5 @@ class Refused(Exception):  # noqa: N818 - reads as what happened
         return str(self)
 
 
-class PortalFault(Exception):  # noqa: N818 - reads as what happened
+class PortalFault(Exception):
     """Something of ours is broken or out of step: logged in full, told to the operator in one sentence."""

@@ -91,7 +91,8 @@ def _occupied(operation: Operation) -> str:
     if not operation.book.settles:
         open_ones = Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks)
         if restoration := open_ones.exclude(operation=operation).first():
-            return f"{restoration.resource} has an open restoration: {restoration.title} (operation #{restoration.operation_id}). Settle it first."
+            where = f"{restoration.title} (operation #{restoration.operation_id})"
+            return f"{restoration.resource} has an open restoration: {where}. Settle it first."
     return leases.acquire(operation, operation.locks)
 
 

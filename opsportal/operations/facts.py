@@ -81,7 +81,7 @@ class Reading:
     pinned: bool = False
 
 
-class Missing(Exception):  # noqa: N818 - a signal between planner and engine, not an error
+class Missing(Exception):
     """The planner asked for facts that were not read yet."""
 
     def __init__(self, facts: Iterable[Fact[Any]]) -> None:

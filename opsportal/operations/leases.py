@@ -22,7 +22,7 @@ from opsportal.operations.states import DRIVEN, OperationState
 RENEW_EVERY = 5.0
 
 
-class LeaseLost(Exception):  # noqa: N818 - reads as what happened
+class LeaseLost(Exception):
     """Another worker drives the operation now: stop at once and touch nothing."""
 
 

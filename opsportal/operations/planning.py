@@ -85,9 +85,7 @@ def create(
         return Operation.objects.get(token=token, requester=user)
 
 
-def save_page(
-    operation: Operation, page: str, params: dict[str, Any], *, user: User, typed: dict[str, list[str]] | None = None
-) -> None:
+def save_page(operation: Operation, page: str, params: dict[str, Any], *, user: User, typed: dict[str, list[str]] | None = None) -> None:
     """Keep one page's answers and have the draft planned again.
 
     `typed` says that the page is not valid yet: `params` are then the valid ones of its answers, and `typed` is all that was typed.
@@ -212,7 +210,7 @@ def _keep(operation: Operation, outcome: Outcome, fresh: dict[str, Reading]) -> 
 def plan(operation: Operation, readings: dict[str, Reading]) -> Outcome:
     """Facts, guards and steps for the operation's parameters. `readings` is filled with what was read."""
     book, params = operation.book, operation.parsed()
-    if not set(page.slug for page in book.pages) <= set(operation.pages_done):
+    if not {page.slug for page in book.pages} <= set(operation.pages_done):
         return Outcome(None, _early_verdicts(book, params, readings))
     try:
         steps, facts = reading.gather(lambda facts: tuple(book.plan(params, facts)), readings)

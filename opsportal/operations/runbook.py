@@ -51,7 +51,7 @@ class Page:
     template: str = "operations/wizard_page.html"
 
 
-class NothingToDo(Exception):  # noqa: N818 - an answer of the planner, not an error
+class NothingToDo(Exception):
     """Raised by a planner which found everything as wished. The message says so in full."""
 
 

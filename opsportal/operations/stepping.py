@@ -218,7 +218,7 @@ def _short(operation: Operation, step: Step, planned: Planned, act: Callable[[],
         _succeed(operation, step, planned)
 
 
-class _NotDone(Exception):  # noqa: N818 - carries the sentence for the step
+class _NotDone(Exception):
     pass
 
 

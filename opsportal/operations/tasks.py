@@ -9,19 +9,19 @@ from opsportal.operations import approval, dispatch, execution, planning
 from opsportal.operations.states import FINAL
 
 
-@app.task(time_limit=3600)
+@app.task(time_limit=3600)  # type: ignore[untyped-decorator] # celery has no annotations
 def plan(operation_id: int, **_later: object) -> None:
     """Plan a draft's newest revision. The first fetch of a large repository takes its time."""
     planning.work(operation_id)
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator] # celery has no annotations
 def drive(operation_id: int, **_later: object) -> None:
     """One slice of an operation."""
     execution.slice_of(operation_id, settings.SLICE_SECONDS)
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator] # celery has no annotations
 def sweep(**_later: object) -> None:
     """Send again what nobody drives; expire what nobody approved."""
     approval.expire()

@@ -79,7 +79,7 @@ def _place(folder: Path, name: str) -> Path:
 
 def _begun(operation: object) -> bool:
     operation.refresh_from_db()  # type: ignore[attr-defined]
-    return operation.state != "queued"  # type: ignore[attr-defined]
+    return bool(operation.state != "queued")  # type: ignore[attr-defined]
 
 
 def _report(name: str, operation: object, place: Path) -> str:

@@ -111,7 +111,7 @@ def _planned(operation: Any) -> bool:
 
 def _driven(operation: Any, fence: int) -> bool:
     operation.refresh_from_db()
-    return operation.final or operation.fence > fence
+    return bool(operation.final or operation.fence > fence)
 
 
 def _ended(operation: Any) -> bool:

@@ -83,7 +83,7 @@ class Ledger(Runbook[LedgerParams]):
     risk = Risk.ROUTINE
     approvals = 0
     params = LedgerParams
-    pages = (Page("where", "Where", FolderForm), Page("what", "What", ScriptsForm))
+    pages: ClassVar[tuple[Page, ...]] = (Page("where", "Where", FolderForm), Page("what", "What", ScriptsForm))
     guards = (no_bad_word,)
     told: ClassVar[list[tuple[int, str]]] = []
 

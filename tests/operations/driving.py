@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -37,5 +38,4 @@ def run(operation: Operation, slices: int = 50, seconds: float = 30) -> Operatio
 
 
 def ledger(operation: Operation) -> list[str]:
-    with open(f"{operation.params['folder']}/ledger") as file:
-        return file.read().split()
+    return Path(operation.params["folder"], "ledger").read_text().split()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import json
 import re
+from typing import Any
 from pathlib import Path
 
 from django.contrib.auth.models import User
-from django.http import HttpResponse
+from django.http import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
 
@@ -36,14 +37,14 @@ def page_url(operation: Operation, slug: str) -> str:
     return reverse("operation_page", args=[operation.pk, slug])
 
 
-def seen(answer: HttpResponse) -> str:
+def seen(answer: Any) -> str:
     """The hidden field that a window sends along."""
     found = re.search(r'name="portal-seen" value="([^"]*)"', answer.content.decode())
     assert found
     return html.unescape(found[1])
 
 
-def fill(client: Client, operation: Operation, slug: str, **values: str) -> HttpResponse:
+def fill(client: Client, operation: Operation, slug: str, **values: str) -> HttpResponseBase:
     """Opens a page, fills it in and goes on."""
     known = seen(client.get(page_url(operation, slug)))
     return client.post(page_url(operation, slug), {**values, "portal-seen": known})
@@ -70,7 +71,7 @@ def through(client: Client, folder: Path, scripts: list[str], book: str = "tests
     return planned(operation)
 
 
-def submit(client: Client, operation: Operation, **more: str) -> HttpResponse:
+def submit(client: Client, operation: Operation, **more: str) -> HttpResponseBase:
     """With the digest that is on the review page."""
     page = client.get(reverse("operation_review", args=[operation.pk])).content.decode()
     digest = re.search(r'name="digest" value="(\w+)"', page)
@@ -79,7 +80,7 @@ def submit(client: Client, operation: Operation, **more: str) -> HttpResponse:
     return answer
 
 
-def text(answer: HttpResponse) -> str:
+def text(answer: Any) -> str:
     """What a person reads: without tags, blanks as one."""
     body = re.sub(r"<(script|style).*?</\1>", " ", answer.content.decode(), flags=re.DOTALL)
     running = re.sub(r"</?(strong|span|em|code|a|b|time)\b[^>]*>", "", body)

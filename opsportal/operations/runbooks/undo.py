@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsportal.operations.facts import FactSet
 from opsportal.operations.guards import Finding, Guard, Level, guard
@@ -42,7 +43,7 @@ class Undo(Runbook[UndoParams]):
     approvals = 0
     params = UndoParams
     pages = ()
-    guards: tuple[Guard, ...] = (partial,)
+    guards: ClassVar[tuple[Guard, ...]] = (partial,)
 
     def subject(self, params: UndoParams) -> str:
         return params.of
