@@ -83,7 +83,8 @@ def _run(operation: Operation, step: Step, planned: Planned, action: RunCommand,
     attempt = step.attempts.last()
     if attempt is None or attempt.ended_at:
         attempt = _intend(step, action, lease, remote.boot_id())
-        _issue(step, attempt, action, remote, lease)
+        if _issue(step, attempt, action, remote, lease):
+            follow(operation, step, planned, attempt, remote, lease, until)
     while time.monotonic() < until:
         now = remote.poll(attempt.remote_key)
         same_boot = not attempt.boot_id or now.boot_id == attempt.boot_id
@@ -123,7 +124,8 @@ def _intend(step: Step, action: RunCommand, lease: Lease, boot_id: str) -> Attem
         )
 
 
-def _issue(step: Step, attempt: Attempt, action: RunCommand, remote: Detached, lease: Lease) -> None:
+def _issue(step: Step, attempt: Attempt, action: RunCommand, remote: Detached, lease: Lease) -> bool:
+    """True when this call started it: then it is followed at once, without asking what became of it."""
     crash.point("before-start")
     answer = remote.start(attempt.remote_key, lease.fence, action.command)
     crash.point("after-start")
@@ -133,6 +135,7 @@ def _issue(step: Step, attempt: Attempt, action: RunCommand, remote: Detached, l
     Attempt.objects.filter(pk=attempt.pk).update(acknowledged=True)
     attempt.acknowledged = True
     crash.point("after-acknowledge")
+    return isinstance(answer, Started)
 
 
 def _judge(

@@ -33,7 +33,7 @@ def run() -> None:
 
 
 def _taken(scene: Stage, user: Any, page: Page) -> float:
-    operation = scene.draft(user, "stamped", "20", "0.5")
+    operation = scene.draft(user, "at-first")
     page.goto(f"/operations/{operation.pk}/review/")
     page.evaluate("sessionStorage.clear()")
     page.locator("#submit button.primary").click()

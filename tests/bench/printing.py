@@ -71,7 +71,10 @@ class Printing(Runbook[PrintingParams]):
         return [f"print:{params.program}"]
 
     def plan(self, params: PrintingParams, facts: FactSet) -> Iterable[Step]:
-        command = Command((sys.executable, "-c", PROGRAMS[params.program], *params.arguments))
+        if params.program == "at-first":
+            command = Command(script="echo started; sleep 0.5")
+        else:
+            command = Command((sys.executable, "-c", PROGRAMS[params.program], *params.arguments))
         yield Step(
             "print", "local", "Print", "To be read.", RunCommand(command, timeout=600), Effect.IDEMPOTENT, True, (), (), NothingToUndo()
         )
