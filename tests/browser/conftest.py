@@ -85,9 +85,8 @@ class Live:
         user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
         return user
 
-    def log_in(self, context: BrowserContext | Page, user: Any) -> str:
-        """A session as after the login form; returns its key."""
-        from django.conf import settings
+    def session(self, user: Any) -> str:
+        """The key of a session as after the login form."""
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
         from django.contrib.sessions.backends.db import SessionStore
 
@@ -96,7 +95,13 @@ class Live:
         session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
         session[HASH_SESSION_KEY] = user.get_session_auth_hash()
         session.create()
-        key = str(session.session_key)
+        return str(session.session_key)
+
+    def log_in(self, context: BrowserContext | Page, user: Any) -> str:
+        """The same for a browser; returns the key."""
+        from django.conf import settings
+
+        key = self.session(user)
         cookies = context.context if isinstance(context, Page) else context
         cookies.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": key, "url": self.url}])
         return key
