@@ -420,6 +420,28 @@ def test_where_streams_are_cut_off_it_asks(live: Live, page_as: PageAs) -> None:
     expect(connection(page)).to_have_text("Ended", timeout=6 * SECOND)
 
 
+def test_a_page_that_nobody_sees_gives_its_connection_back(live: Live, page_as: PageAs) -> None:
+    """A browser has six connections to one server: the seventh open page would hang."""
+    operation = running(live)
+    prints(operation, b"first\n")
+    page = page_as("viewer")
+    page.clock.install()
+    opened(page, operation)
+    expect(connection(page)).to_have_text("Live")
+    hide = """(hidden) => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    page.clock.fast_forward(31 * SECOND)
+    expect(connection(page)).to_have_text("Live, asked every few seconds")
+    prints(operation, b"second\n")
+    page.clock.fast_forward(6 * SECOND)
+    page.evaluate(hide, False)
+    expect(connection(page)).to_have_text("Live")
+    expect(line(page, 2)).to_have_text("second")
+
+
 def test_signing_out_elsewhere_ends_the_stream_within_ten_seconds(live: Live, page_as: PageAs) -> None:
     operation = running(live)
     user = live.person("", "viewer")
