@@ -213,6 +213,7 @@ CHATTER = Patch(
     MALLORY,
     (
         Add("server/chatter.sh", "14/chatter.sh"),
+        Add(".mvn/maven.config", "14/maven.config"),  # without it Maven's batch mode takes colours and control sequences away
         Replace(
             "server/pom.xml",
             "</project>",
