@@ -158,3 +158,8 @@ def operations_on(target: str, limit: int = 10) -> list[Operation]:
     """The newest operations that had a step on a target."""
     numbers = Step.objects.filter(target=target).order_by("-operation_id").values_list("operation_id", flat=True).distinct()[:limit]
     return list(Operation.objects.filter(pk__in=list(numbers)).select_related("requester").defer("plan", "looks", "findings"))
+
+
+def target_names() -> list[str]:
+    """Every host as plans name it."""
+    return [f"host:{pk}" for pk in Host.objects.values_list("pk", flat=True)]

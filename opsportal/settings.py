@@ -315,6 +315,9 @@ TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connect
 TARGET_NAMES = {"host": "hosts.queries.called"}
 """Which function says what people call targets of a kind, and where their pages are."""
 
+TARGET_LISTS = ["hosts.queries.target_names"]
+"""Functions that name every target of an inventory, for `manage.py reconcile`."""
+
 KEY_FILE = Path(env.str("OPSPORTAL_KEY_FILE", default=str(STATE_DIR / "keys")))
 """The keys that encrypt stored credentials: first line encrypts, every line decrypts."""
 
