@@ -48,6 +48,16 @@ BEFORE_480: tuple[Edit, ...] = (
     ),
     Remove(f"{SCHEMA}/test/practice/upgrade/DatabaseUpgradeCheckerTest.java"),
 )
+BEFORE_42010: tuple[Edit, ...] = (
+    Remove(f"{SCHEMA}/src/main/java/practice/upgrade/Upgrade42000to42010.java"),
+    Remove(f"{SCHEMA}/src/main/resources/META-INF/db/schema-42000to42010.sql"),
+    Replace(
+        f"{SCHEMA}/src/main/java/practice/upgrade/DatabaseUpgradeChecker.java",
+        '            .next("4.20.0.0", new Upgrade42000to42010())\n',
+        "",
+    ),
+    Remove(f"{SCHEMA}/src/test/java/practice/upgrade/DatabaseUpgradeCheckerTest.java"),
+)
 BEFORE_FIXES: tuple[Edit, ...] = (
     Replace("INSTALL.md", "`dpkg-buildpackage -uc -us`; they are one folder up", "`dpkg-buildpackage -uc -us`"),
     Replace("agent/src/practice/agent/AgentShell.java", "Duration.ofMinutes(5);", "Duration.ofMinutes(15);"),
@@ -86,8 +96,8 @@ def _tree48(version: str, edits: Iterable[Edit] = ()) -> Tree:
     return edited(tree(("common", "4.8"), version, _changed(FIRST), old=True), edits)
 
 
-def _tree_main(version: str) -> Tree:
-    return tree(("common", "main"), version, _changed(FIRST + 3300 * DAY))
+def _tree_main(version: str, edits: Iterable[Edit] = ()) -> Tree:
+    return edited(tree(("common", "main"), version, _changed(FIRST + 3300 * DAY)), edits)
 
 
 def _write_48(stream: Stream, who: Identity) -> tuple[int, int, Tree]:
@@ -108,9 +118,10 @@ def _write_48(stream: Stream, who: Identity) -> tuple[int, int, Tree]:
 def _write_main(stream: Stream, who: Identity, parent: int) -> tuple[int, Tree]:
     """The branch main: its last commit and its files."""
     line = Line(stream, "refs/heads/main", who, FIRST + 3300 * DAY, parent)
-    line.commit(_tree_main("4.20.0.0"), "Move to the layout and the scripts of today\n")
+    line.commit(_tree_main("4.20.0.0", BEFORE_42010), "Move to the layout and the scripts of today\n")
     line.tag("4.20.0.0", "Practice Cloud 4.20.0.0\n")
-    tip = line.commit(_tree_main("4.20.1.0-SNAPSHOT"), "Updating pom.xml version numbers for release 4.20.1.0-SNAPSHOT\n")
+    line.commit(_tree_main("4.20.1.0-SNAPSHOT", BEFORE_42010), "Updating pom.xml version numbers for release 4.20.1.0-SNAPSHOT\n")
+    tip = line.commit(_tree_main("4.20.1.0-SNAPSHOT"), "Find machines by name quickly\n")
     return tip, _tree_main("4.20.1.0-SNAPSHOT")
 
 

@@ -122,6 +122,10 @@ def test_only_the_way_from_471_touches_the_database(repository: Path) -> None:
     assert run(repository, "diff", "--name-only", "4.8.0", "4.8", "--", "setup/db", "engine/schema") == ""
 
 
+def test_main_has_a_new_upgrade_since_its_last_release(repository: Path) -> None:
+    assert "META-INF/db/schema-42000to42010.sql" in run(repository, "diff", "--name-only", "4.20.0.0", "main")
+
+
 @pytest.mark.parametrize("pull", APPLYING, ids=lambda pull: str(pull.number))
 def test_pull_requests_apply_to_their_branch(checkout: Callable[[str], Path], repository: Path, pull: Pull) -> None:
     place = checkout(pull.base)
