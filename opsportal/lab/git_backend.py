@@ -102,7 +102,7 @@ class Backend:
             ["git", "http-backend"], stdin=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         )
         try:
-            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            assert process.stdout is not None
             yield _answer(process.stdout)
         finally:
             process.kill()

@@ -60,10 +60,10 @@ BEFORE_42010: tuple[Edit, ...] = (
 )
 BEFORE_FIXES: tuple[Edit, ...] = (
     Replace("INSTALL.md", "`dpkg-buildpackage -uc -us`; they are one folder up", "`dpkg-buildpackage -uc -us`"),
-    Replace("agent/src/practice/agent/AgentShell.java", "Duration.ofMinutes(5);", "Duration.ofMinutes(15);"),
-    Replace("agent/src/practice/agent/AgentShell.java", "up to five minutes", "up to a quarter of an hour"),
-    Replace("agent/test/practice/agent/AgentShellTest.java", "Duration.ofMinutes(5)", "Duration.ofMinutes(15)"),
-    Replace("agent/test/practice/agent/AgentShellTest.java", "UpToFiveMinutes", "UpToAQuarterOfAnHour"),
+    Replace("agent/src/practice/agent/AgentShell.java", "Duration.ofMinutes(5);", "Duration.ofMinutes(8);"),
+    Replace("agent/src/practice/agent/AgentShell.java", "up to five minutes", "up to eight minutes"),
+    Replace("agent/test/practice/agent/AgentShellTest.java", "Duration.ofMinutes(5)", "Duration.ofMinutes(8)"),
+    Replace("agent/test/practice/agent/AgentShellTest.java", "UpToFiveMinutes", "UpToEightMinutes"),
 )
 
 
@@ -84,7 +84,7 @@ class Line:
         return self.mark
 
     def tag(self, name: str, message: str) -> None:
-        assert self.mark is not None  # noqa: S101 - a tag is set after a commit
+        assert self.mark is not None
         self.stream.tag(name, self.mark, message, Stamp(self.who, self.seconds + 3600))
 
 
