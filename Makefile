@@ -25,7 +25,7 @@ test-postgres:
 
 test-chaos:
 	$(PREPARE) test
-	$(VENV) -m tests.chaos.kill_worker $(or $(COUNT),10)
+	$(VENV) -m pytest -m chaos $(ARGS)
 
 check:
 	$(PREPARE) test

@@ -45,6 +45,11 @@ def opened(target: SshTarget, *, insist: bool = False) -> Iterator[Transport]:
         transport.close()
 
 
+def forget_all() -> None:
+    """Ends every connection of this process, also those in use."""
+    _pool.close()
+
+
 def with_keys(hosts: QuerySet[Host]) -> QuerySet[Host]:
     """With what opening needs, in two queries for any number of hosts."""
     pinned = Prefetch("keys", HostKey.objects.filter(retired_at=None), to_attr="pinned_keys")

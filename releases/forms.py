@@ -104,7 +104,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in
     )  # fmt: skip
     skip_tests = forms.BooleanField(required=False, label="Skip the unit tests")
     threads = forms.RegexField(
-        rf"^(?:{THREADS.pattern})\Z", required=False, label="Threads", help_text="A number, or a number and C for each core: 1C. Empty for one.",
+        rf"^(?:{THREADS.pattern})\Z", required=False, label="Threads",
+        help_text="A number, or a number and C for each core: 1C. Empty for one.",
         error_messages={"invalid": "A number such as 4, or 1C, 1.5C for so many a core."},
         widget=forms.TextInput(attrs={**PLAIN, "size": 6}),
     )  # fmt: skip

@@ -31,13 +31,10 @@ def _number(request: HttpRequest, name: str) -> int | None:
 @require_safe
 def builds(request: PortalRequest) -> HttpResponse:
     wanted = queries.Filter.of(request.GET)
-    found = queries.page(wanted, _number(request, "before"), _number(request, "after"))
-    look: dict[str, Any] = {"wanted": wanted, "found": found, "results": queries.RESULTS}
-    if request.htmx and not request.htmx.boosted:
-        return render(request, "releases/_builds.html", look)
-    sources, schedules = queries.choices()
-    look |= {"sources": sources, "schedules": schedules, "may_build": has_role(request.user, "operator")}
-    return render(request, "releases/builds.html", look)
+    around = queries.around(wanted)
+    found = queries.page(wanted, around.people, _number(request, "before"), _number(request, "after"))
+    look = {"wanted": wanted, "found": found, "around": around, "results": queries.RESULTS, "may_build": has_role(request.user, "operator")}
+    return render(request, "releases/_builds.html" if request.htmx and not request.htmx.boosted else "releases/builds.html", look)
 
 
 @viewer
@@ -45,7 +42,8 @@ def builds(request: PortalRequest) -> HttpResponse:
 def builds_charts(request: PortalRequest) -> HttpResponse:
     """Durations and results of what matches; a part of the list's page, or a page of its own without script."""
     wanted = queries.Filter.of(request.GET)
-    look = {"wanted": wanted, "durations": queries.durations(wanted), "weeks": queries.weekly(wanted)}
+    people = queries.around(wanted).people
+    look = {"wanted": wanted, "durations": queries.durations(wanted, people), "weeks": queries.weekly(wanted, people)}
     return render(request, "releases/_charts.html" if request.htmx else "releases/charts.html", look)
 
 

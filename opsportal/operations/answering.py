@@ -191,9 +191,10 @@ class Answered:
     answers: list[tuple[str, str]]
 
 
-def answered(operation: Operation) -> list[Answered]:
+def answered(operation: Operation, pages: Iterable[Page] | None = None) -> list[Answered]:
     """What was asked for, page by page, in the words of the forms."""
-    return [Answered(page.title, list(_answered(operation, page.form.base_fields.items()))) for page in operation.book.pages]
+    every = operation.book.pages if pages is None else pages
+    return [Answered(page.title, list(_answered(operation, page.form.base_fields.items()))) for page in every]
 
 
 def _answered(operation: Operation, fields: Iterable[tuple[str, forms.Field]]) -> Iterable[tuple[str, str]]:

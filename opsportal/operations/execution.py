@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from opsportal.operations import approval, audit, dispatch, leases, moves, planning, stepping, stream
+from opsportal.operations import approval, audit, dispatch, leases, moves, planning, stepping, stream, targets
 from opsportal.operations.facts import FactError
 from opsportal.operations.guards import Level
 from opsportal.operations.leases import Lease
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 GIVE_UP = timedelta(minutes=5)
 """How long an operation that has not begun waits for targets that do not answer."""
 
+ASK_OFTEN = timedelta(minutes=1)
+"""For so long after a step's turn came a silent target is asked every 5 s, then every 30 s."""
+
 KEEP_TRYING = timedelta(hours=24)
 """How long a step whose fate is not known is asked after."""
 
@@ -37,6 +41,7 @@ def drive(lease: Lease, until: float) -> None:
         if operation.state == S.QUEUED and not _begin(operation, lease):
             return
         if operation.state == S.UNKNOWN:
+            _ask_again(operation)
             moves.move(operation, S.UNKNOWN, S.RUNNING, fence=lease.fence, waiting_for="")
         while operation.state == S.RUNNING and time.monotonic() < until:
             _go_on(operation, lease, until)
@@ -192,29 +197,36 @@ def tell(operation: Operation) -> None:
     Operation.objects.filter(pk=operation.pk).update(settled=True)
 
 
+def _ask_again(operation: Operation) -> None:
+    """Raises `TransportError` while the target is away: until it answers, nothing better than `unknown` is true."""
+    step = operation.steps.filter(state=StepState.RUNNING).first()
+    if step is not None:
+        targets.detached(step.target, operation).boot_id()
+
+
 def _wait_for_target(operation: Operation, lease: Lease, error: TransportError) -> None:
     """The target does not answer: what runs there goes on, so we say `unknown` and come back."""
     operation.refresh_from_db()
-    step = operation.steps.exclude(state__in=[StepState.SUCCEEDED, StepState.SKIPPED]).first()
-    since = (step.started_at if step else None) or operation.queued_at or timezone.now()
-    waited = timezone.now() - since
-    seconds = int(min(max(waited.total_seconds() / 4, 5), 600))
     if operation.state == S.QUEUED:
         _unreadable(operation, lease, str(error))
         return
+    step = operation.steps.exclude(state__in=[StepState.SUCCEEDED, StepState.SKIPPED]).first()
+    waited = timezone.now() - _waiting_since(operation, step)
     if step is not None and step.state == StepState.PENDING and waited > GIVE_UP:
-        stepping.settle(step, StepState.FAILED, f"{step.target} did not answer: {error} Nothing was sent for this step.")
+        stepping.settle(step, StepState.FAILED, f"{error} Nothing was sent for this step.")
         dispatch.wake(operation)
         return
-    _postpone(operation, lease, f"{step.target if step else 'A target'} does not answer, trying again: {error}", seconds)
+    _postpone(operation, lease, f"{error} Trying again.", 5 if waited < ASK_OFTEN else 30)
     if step is not None and step.state == StepState.RUNNING:
-        moves.move(
-            operation,
-            S.RUNNING,
-            S.UNKNOWN,
-            fence=lease.fence,
-            outcome=f"Whether step {step.index + 1}, “{step.title}”, happened is not known while {step.target} does not answer.",
-        )
+        outcome = f"Whether step {step.index + 1}, “{step.title}”, happened is not known: {error}"
+        if not moves.move(operation, S.RUNNING, S.UNKNOWN, fence=lease.fence, outcome=outcome):
+            Operation.objects.filter(pk=operation.pk, state=S.UNKNOWN, fence=lease.fence).update(outcome=outcome)
+
+
+def _waiting_since(operation: Operation, step: Step | None) -> datetime:
+    """When its turn came."""
+    before = operation.steps.filter(index__lt=step.index).aggregate(at=Max("ended_at"))["at"] if step else None
+    return (step.started_at if step else None) or before or operation.started_at or timezone.now()
 
 
 def slice_of(operation_id: int, seconds: float) -> None:

@@ -25,6 +25,16 @@ EFFECTS = {
 }
 
 
+PROOFS = {
+    "run": "Its exit code alone.",
+    "put": "The file is read back and compared.",
+    "stored": "The file is read back and compared.",
+    "fetch": "Every file arrives whole.",
+    "wait": "That it holds.",
+    "expect": "That it holds.",
+}
+
+
 @dataclass(frozen=True)
 class Line:
     """One line of a diff. `sort` is "add", "del", "hunk" or ""."""
@@ -52,6 +62,11 @@ class Paragraph:
         if self.step.interruptible:
             return "May be stopped while it runs."
         return "Is not stopped once it runs: Cancel takes effect after it."
+
+    @property
+    def proof(self) -> str:
+        """What proves it by itself, where the plan names no probe."""
+        return PROOFS[self.step.action.kind]
 
     @property
     def way_back(self) -> str:

@@ -11,6 +11,7 @@ from http.client import HTTPException, HTTPMessage
 from typing import IO, Any, TypeVar
 
 from django.conf import settings
+from django.db import connection
 
 from opsportal.operations import targets
 from opsportal.operations.errors import PortalFault
@@ -83,7 +84,15 @@ def gather(work: Callable[[FactSet], T], readings: dict[str, Reading], reader: A
 
 def _read_all(facts: tuple[Fact[Any], ...], reader: Any) -> dict[str, Reading]:
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return dict(zip((fact.key() for fact in facts), pool.map(lambda fact: _read(fact, reader), facts), strict=True))
+        return dict(zip((fact.key() for fact in facts), pool.map(lambda fact: _read_aside(fact, reader), facts), strict=True))
+
+
+def _read_aside(fact: Fact[Any], reader: Any) -> Reading:
+    """In a thread of its own, which looked its target up on a database connection of its own."""
+    try:
+        return _read(fact, reader)
+    finally:
+        connection.close()
 
 
 def _read(fact: Fact[Any], reader: Any) -> Reading:

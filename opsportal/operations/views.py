@@ -197,15 +197,15 @@ def _gone(found: Operation) -> str:
     return letter.write(found).fault
 
 
-def _unknown(request: PortalRequest, found: Operation) -> list[tuple[Step, ResolveForm, str]]:
+def _unknown(request: PortalRequest, found: Operation) -> list[tuple[Row, ResolveForm, str]]:
     """Steps that wait for somebody's word, each with its form and the sentence why this person may not give it."""
     if found.state != S.UNKNOWN:
         return []
-    may = has_role(request.user, "operator", "approver")
-    sentence = "" if may else "Deciding needs the role of operator or approver."
+    sentence = "" if has_role(request.user, "operator", "approver") else "Deciding needs the role of operator or approver."
     if found.risk == Risk.DANGEROUS.value and (found.requester_id == request.user.pk or not has_role(request.user, "approver")):
         sentence = "After a dangerous step somebody else with the role of approver has to decide."
-    return [(step, ResolveForm(prefix=f"step{step.index}"), sentence) for step in found.steps.all() if step.state == StepState.UNKNOWN]
+    rows = timeline(found, letter.write(found))
+    return [(row, ResolveForm(prefix=f"step{row.step.index}"), sentence) for row in rows if row.step.state == StepState.UNKNOWN]
 
 
 def whole(request: PortalRequest, found: Operation) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def _resolve(request: PortalRequest, found: Operation, step: Step) -> HttpRespon
     form = ResolveForm(request.POST, prefix=f"step{step.index}")
     if not form.is_valid():
         context = whole(request, found)
-        context["unknown_steps"] = [(one, form if one == step else other, why) for one, other, why in context["unknown_steps"]]
+        context["unknown_steps"] = [(row, form if row.step == step else other, why) for row, other, why in context["unknown_steps"]]
         return render(request, "operations/operation.html", context, status=422)
     happened, reason = form.cleaned_data["happened"] == "yes", form.cleaned_data["reason"]
     return told(request, found, lambda: followers.resolve(step, user=request.user, happened=happened, reason=reason))

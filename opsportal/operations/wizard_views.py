@@ -184,6 +184,7 @@ def _context(
         "findings": mine,
         "others": [finding for finding in operation.findings if finding not in mine],
         "differs": differs,
+        "so_far": [one for one in answering.answered(operation, operation.book.pages[:here]) if one.answers],
         "seen": answering.seen(operation),
         "stages": stages(operation, page.slug),
         "previous": operation.book.pages[here - 1] if here else None,

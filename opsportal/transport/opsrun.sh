@@ -75,6 +75,7 @@ poll)
 follow) # bytes of the log from an offset as they come, for some seconds or until the verdict
   offset=$4 tenths=$5
   [ -d "$key" ] || exit 0
+  [ "$(state)" = running ] || { tail -c "+$((offset + 1))" "$key/log"; exit; }
   (while [ "$tenths" -gt 0 ] && ! verdict >/dev/null; do tenths=$((tenths - 1)); sleep 0.1; done) >/dev/null 2>&1 &
   trap 'kill $! 2>/dev/null' EXIT HUP PIPE TERM
   # tail reads to the end of the file once more after the process it watches has ended.

@@ -1,29 +1,46 @@
-"""`python -m tests.bench [WORD ...]`: every module, or those with one of the words in their name."""
+"""`python -m tests.bench [WORD ...]`: every module, or those with one of the words in their name, each in a process of its own."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
+import subprocess
 import sys
-import traceback
 
 import tests.bench
-from tests.bench import FIGURES, Figure
+from tests.bench import Figure
+
+ONE = "--one"
 
 
 def main(words: list[str]) -> int:
     """The number of modules that could not be run. A goal that is missed is no error: figures are for people."""
-    failed = 0
+    if words[:1] == [ONE]:
+        importlib.import_module(f"tests.bench.{words[1]}").run()
+        return 0
+    figures: list[Figure] = []
+    failed = []
     for module in pkgutil.iter_modules(tests.bench.__path__):
         if module.name.startswith("bench_") and (not words or any(word in module.name for word in words)):
-            try:
-                importlib.import_module(f"tests.bench.{module.name}").run()
-            except Exception:
-                failed += 1
-                print(f"{module.name} could not be run:", file=sys.stderr)
-                traceback.print_exc()
-    print(table(FIGURES))
-    return failed
+            found, code = measured(module.name)
+            figures += found
+            failed += [module.name] if code else []
+    print(table(figures))
+    for name in failed:
+        print(f"{name} could not be run to its end.")
+    return len(failed)
+
+
+def measured(name: str) -> tuple[list[Figure], int]:
+    """The figures of one module, printed as they come, and its exit code. A portal is set up once in a process, so each has its own."""
+    found = []
+    with subprocess.Popen([sys.executable, "-m", "tests.bench", ONE, name], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            if line.startswith('{"name"'):
+                found.append(Figure(**json.loads(line)))
+    return found, process.returncode
 
 
 def table(figures: list[Figure]) -> str:

@@ -45,14 +45,15 @@ def run() -> None:
 
 
 def _delays(scene: Stage, pages: int, readers: int, rate: float, seconds: float) -> list[float]:
-    """Milliseconds for each line and each viewer. What is printed before the stream is there counts with the start, not here."""
-    from opsportal.operations import approval, journal
+    """Milliseconds for each line and each viewer, all of which are there before the first line is printed."""
+    from opsportal.operations import journal
 
-    user = scene.person("operator")
-    operation = scene.draft(user, "stamped", str(rate), str(seconds))
+    user, go = scene.person("operator"), scene.stack.state / f"go-{time.time_ns()}"
+    operation = scene.submitted(user, "stamped", str(rate), str(seconds), str(go))
+    scene.running(operation)
     opened = [_opened(scene.page(user), operation.pk) for _ in range(pages)]
     streams = [_Reader(scene.stack.url(), operation.pk, scene.session(user)) for _ in range(readers)]
-    approval.submit(operation, user=user)
+    go.touch()
     scene.ended(operation)
     opened[-1].wait_for_timeout(500)
     stamps = [int(line.split(b" ", 1)[0]) for line in b"".join(journal.raw(operation)).splitlines()]

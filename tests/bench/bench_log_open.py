@@ -32,9 +32,13 @@ def _stored(scene: Stage, user: Any, lines: int) -> Any:
     from opsportal.operations import journal
     from opsportal.operations.models import Operation, Step
 
-    operation = Operation.objects.create(runbook="bench.printing", title="Build", requester=user, token=f"stored-{lines}", state="running")
+    operation = scene.submitted(user, "stamped", "1", "0")
+    scene.ended(operation)
+    operation.steps.all().delete()
+    Operation.objects.filter(pk=operation.pk).update(state="running", holder="the bench", lease_until="2999-01-01T00:00Z", log_lines=0)
+    operation.refresh_from_db()
     step = Step.objects.create(operation=operation, index=0, key="build", title="Build", target="local", state="running")
-    writer = journal.Writer(step, fence=0)
+    writer = journal.Writer(step, fence=operation.fence)
     for first in range(0, lines, 10_000):
         part = range(first, min(lines, first + 10_000))
         text = "".join(f"[INFO] line {number} of what a build prints, one class after another\n" for number in part)

@@ -12,8 +12,10 @@ from opsportal.operations.steps import Effect, NothingToUndo, RunCommand, Step
 from opsportal.transport.command import Command
 
 STAMPED = """
-import sys, time
+import os, sys, time
 rate, seconds = float(sys.argv[1]), float(sys.argv[2])
+while len(sys.argv) > 3 and not os.path.exists(sys.argv[3]):
+    time.sleep(0.05)
 begin = time.monotonic()
 for number in range(int(rate * seconds)):
     rest = begin + number / rate - time.monotonic()
@@ -22,7 +24,7 @@ for number in range(int(rate * seconds)):
     sys.stdout.write(f"{time.time_ns()} line {number} of what a build prints while it compiles one class after another\\n")
     sys.stdout.flush()
 """
-"""Prints lines at a rate for some seconds, each beginning with the time in nanoseconds since 1970."""
+"""Prints lines at a rate for some seconds, each beginning with the time in nanoseconds since 1970, once the file of its name exists."""
 
 AT_ONCE = """
 import sys, time

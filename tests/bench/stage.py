@@ -68,6 +68,10 @@ class Stage:
         approval.submit(operation, user=user)
         return operation
 
+    def running(self, operation: Any) -> None:
+        """Its first step has begun: from here on its page stays as it is."""
+        wait_for(lambda: operation.steps.filter(state="running").exists(), f"the start of operation {operation.pk}")
+
     def ended(self, operation: Any, seconds: float = 120) -> None:
         def over() -> bool:
             operation.refresh_from_db()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import global_settings
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
@@ -52,7 +53,7 @@ def browser_type_launch_args() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def portal_environment() -> dict[str, str]:
     """Settings of the portal's processes. A module that needs others overrides this and `portal_stack`."""
-    return {"OPSPORTAL_RUNBOOKS": "tests.operations.books.Ledger"}
+    return {"OPSPORTAL_RUNBOOKS": "tests.operations.books.Ledger,tests.operations.books.Dangerous"}
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +123,7 @@ def joined(stack: Stack, settings: Settings, blocker: DjangoDbBlocker) -> Iterat
 
     settings.STATE_DIR, settings.KEY_FILE = stack.state, stack.state / "keys"
     settings.SECRET_KEY, settings.REDIS_URL = stack.env["SECRET_KEY"], stack.env["REDIS_URL"]
+    settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS  # the portal's processes have to understand what is stored here
     settings.RUNBOOKS = [*settings.RUNBOOKS, *filter(None, stack.env.get("OPSPORTAL_RUNBOOKS", "").split(","))]
     registry.runbooks.cache_clear()
     before = connections["default"]

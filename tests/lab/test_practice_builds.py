@@ -89,6 +89,11 @@ def test_forks_and_plain_projects(bench: Bench) -> None:
         assert f"for {'Strato' if name == 'fork' else 'Ledger'} {version}" in work.say(INSTALL)
 
 
+@pytest.mark.parametrize("tag", ["4.7.1", "4.20.0.0"])
+def test_old_releases_still_build(bench: Bench, tag: str) -> None:
+    assert "BUILD SUCCESS" in bench.work(f"tag{tag}", tag).say(INSTALL)
+
+
 def test_the_version_script_ends_well_whatever_failed(bench: Bench) -> None:
     work = bench.work("traps", "4.8")
     work.say(HELP)

@@ -143,7 +143,7 @@ def test_findings_stand_at_their_field_and_the_rest_below(operator: Client, fold
     planned(operation)
     where, what = (text(operator.get(page_url(operation, slug))) for slug in ("where", "what"))
     assert where.count("The word is bad.") == 2 and "Bad words end badly." in where and "Source: The tests." in where
-    assert "About the rest" in what and "The word is bad." in what
+    assert "What the rulebook says 1 block" in what and "The word is bad." in what
 
 
 class TestTwoWindows:

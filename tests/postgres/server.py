@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+
 OPTIONS = {
     "listen_addresses": "",
     # Nothing here has to survive a crash.

@@ -14,6 +14,7 @@ from opsportal.lab import practice_source
 from opsportal.lab.forge import Forge
 from opsportal.operations import reading
 from opsportal.operations.facts import Fact, FactSet, Reading
+from releases.facts.mirror import Names, Refs
 from releases.models import Source
 
 T = TypeVar("T")
@@ -68,3 +69,8 @@ def error_of(act: Callable[[], object], kind: type[Exception]) -> str:
     except kind as error:
         return str(error)
     raise AssertionError("it was not refused")
+
+
+def fetched(source: Source) -> Names:
+    """The source's mirror is there."""
+    return read(Refs("local", source.pk, source.url))

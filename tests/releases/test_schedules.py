@@ -176,7 +176,7 @@ def test_missed_runs_are_made_up_for_once(source: Source) -> None:
 
 def test_a_number_that_somebody_else_took_is_not_used_twice(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between choosing the number and handing the build on, another build takes it."""
-    plan, taken = nightly._planned, []
+    plan, taken = nightly._planned, list[Build]()
 
     def planned(schedule: Schedule, found: Any, token: str) -> Operation:
         operation = plan(schedule, found, token)

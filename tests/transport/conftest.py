@@ -20,9 +20,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     started = Machine(tmp_path / "machine").start()
     started.authorized.write_text(PAIR.public + "\n")
     yield started
-    if started.process is not None:
-        started.cut()
-    started.stop()
+    started.crash()
 
 
 @pytest.fixture

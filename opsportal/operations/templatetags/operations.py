@@ -97,6 +97,30 @@ def way_back(restoration: Restoration) -> Back:
     return Back(stored.action, stored.proof, letter.diff(stored.action) if isinstance(stored.action, PutFile) else [])
 
 
+_DEEDS = {
+    "draft": "made the draft",
+    "discard": "discarded the draft",
+    "submit": "submitted it",
+    "approve": "approved it",
+    "reject": "rejected it",
+    "revoke": "revoked the approval",
+    "expire": "let it expire",
+    "cancel": "asked to cancel it",
+    "start": "started it",
+    "resolve": "said what became of a step",
+    "succeeded": "saw it succeed",
+    "failed": "saw it fail",
+    "cancelled": "saw it cancelled",
+    "stale": "refused to run it: it was stale",
+}
+
+
+@register.filter
+def deed(action: str) -> str:
+    """An action of the audit trail after the name of who did it."""
+    return _DEEDS.get(action, action)
+
+
 @register.filter
 def short(digest: str) -> str:
     return digest[:12]
