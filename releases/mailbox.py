@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 BEGIN = re.compile(rb"(?m)^From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001\r?\n")
 FILE = re.compile(rb"(?m)^diff --git (?:a/(.+?) b/(.+)|\"a/(.+?)\" \"b/(.+)\")\r?$")
+HUNK = re.compile(rb"@@ -[0-9]+(?:,([0-9]+))? \+[0-9]+(?:,([0-9]+))? @@")
 PREFIX = re.compile(r"^\s*(?:\[[^\]]*PATCH[^\]]*\]\s*)+", re.IGNORECASE)
 
 
@@ -45,6 +46,7 @@ def parse(data: bytes) -> tuple[Patch, ...]:
 def _one(message: bytes) -> Patch:
     head, _, body = message.partition(b"\n\n") if b"\n\n" in message else message.partition(b"\r\n\r\n")
     headers = _headers(head)
+    insertions, deletions = _counts(body)
     name, address = email.utils.parseaddr(headers.get("from", ""))
     return Patch(
         subject=PREFIX.sub("", headers.get("subject", ""))[:300] or "(no subject)",
@@ -52,9 +54,25 @@ def _one(message: bytes) -> Patch:
         email=address[:200],
         date=headers.get("date", "")[:60],
         files=tuple(dict.fromkeys(_path(match) for match in FILE.finditer(body))),
-        insertions=len(re.findall(rb"(?m)^\+(?!\+\+ )", body)),
-        deletions=len(re.findall(rb"(?m)^-(?!-- |- ?$)", body)),
+        insertions=insertions,
+        deletions=deletions,
     )
+
+
+def _counts(body: bytes) -> tuple[int, int]:
+    """Added and removed lines. Only those within hunks: a message may have lines that begin with a dash, and so may what is removed."""
+    plus = minus = old = new = 0
+    for line in body.split(b"\n"):
+        if old <= 0 and new <= 0:
+            if match := HUNK.match(line):
+                old, new = (int(number or b"1") for number in match.groups())
+        elif line.startswith(b"+"):
+            plus, new = plus + 1, new - 1
+        elif line.startswith(b"-"):
+            minus, old = minus + 1, old - 1
+        elif not line.startswith(b"\\"):
+            old, new = old - 1, new - 1
+    return plus, minus
 
 
 def _headers(head: bytes) -> dict[str, str]:

@@ -25,6 +25,8 @@ Date: Wed, 20 Jan 2016 10:00:00 +0100
 Subject: [PATCH 1/2] Say what is wrong
  in full
 
+- why
++ what for
 ---
  api/a.txt | 3 ++-
  1 file changed, 2 insertions(+), 1 deletion(-)
@@ -33,10 +35,12 @@ diff --git a/api/a.txt b/api/a.txt
 index 1..2 100644
 --- a/api/a.txt
 +++ b/api/a.txt
-@@ -1,2 +1,3 @@
+@@ -1,3 +1,3 @@
 -old
+--- old
 +new
-+--- more
++++ more
+ same
 --\x20
 2.39.5
 
@@ -46,7 +50,7 @@ index 1..2 100644
 def test_subject_author_files_and_lines() -> None:
     (patch,) = parse(ONE)
     assert (patch.subject, patch.author, patch.email) == ("Say what is wrong in full", "Zoë", "zoe@practice.example")
-    assert (patch.files, patch.insertions, patch.deletions) == (("api/a.txt",), 2, 1)
+    assert (patch.files, patch.insertions, patch.deletions) == (("api/a.txt",), 2, 2)
     assert patch.date == "Wed, 20 Jan 2016 10:00:00 +0100"
 
 

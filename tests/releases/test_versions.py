@@ -11,8 +11,8 @@ from tests.releases import trees
 
 @pytest.mark.parametrize(
     ("text", "numbers", "suffix"),
-    [("4.8.0", (4, 8, 0), ""), ("4.8.0.16", (4, 8, 0, 16), ""), ("4.20.1.0-acme", (4, 20, 1, 0), "acme"), ("5.0.0-SNAPSHOT", (5, 0, 0), "SNAPSHOT"),
-     ("4.20.1.0-acme-SNAPSHOT", (4, 20, 1, 0), "acme-SNAPSHOT")],
+    [("4.8.0", (4, 8, 0), ""), ("4.8.0.16", (4, 8, 0, 16), ""), ("4.20.1.0-acme", (4, 20, 1, 0), "acme"),
+     ("5.0.0-SNAPSHOT", (5, 0, 0), "SNAPSHOT"), ("4.20.1.0-acme-SNAPSHOT", (4, 20, 1, 0), "acme-SNAPSHOT")],
 )  # fmt: skip
 def test_read_and_written_as_they_were(text: str, numbers: tuple[int, ...], suffix: str) -> None:
     assert parse(text) == Version(numbers, suffix)
@@ -46,7 +46,8 @@ def test_a_brand_is_what_is_not_mavens_word(text: str, snapshot: bool, brand: st
 @pytest.mark.parametrize(
     ("base", "taken", "free"),
     [("4.8.0", [], "4.8.0.1"), ("4.8.0", ["4.8.0.15", "4.8.0.2", "4.8.1.99", "junk"], "4.8.0.16"), ("4.8.0", ["4.8.0"], "4.8.0.1"),
-     ("4.8.0", ["4.8.0.15-acme"], "4.8.0.16-acme"), ("4.8.0", ["4.8.0.15-acme", "4.8.0.16"], "4.8.0.17"), ("4.8.0", ["4.8.0.9-SNAPSHOT"], "4.8.0.10")],
+     ("4.8.0", ["4.8.0.15-acme"], "4.8.0.16-acme"), ("4.8.0", ["4.8.0.15-acme", "4.8.0.16"], "4.8.0.17"),
+     ("4.8.0", ["4.8.0.9-SNAPSHOT"], "4.8.0.10")],
 )  # fmt: skip
 def test_the_next_free_number(base: str, taken: list[str], free: str) -> None:
     assert versions.next_free(base, taken) == free
