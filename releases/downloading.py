@@ -58,10 +58,10 @@ def respond(request: HttpRequest, artefact: Artefact) -> HttpResponseBase:
         return _headed(refused, artefact, tag)
     file, (first, length) = open_artefact(artefact), part
     whole = length == artefact.size
-    content = _pieces(file, first, 0 if request.method == "HEAD" else length)
-    response = StreamingHttpResponse(
-        content, status=200 if whole else 206, content_type=TYPES.get(artefact.kind, "application/octet-stream")
-    )
+    kind = TYPES.get(artefact.kind, "application/octet-stream")
+    response = StreamingHttpResponse(_pieces(file, first, length), status=200 if whole else 206, content_type=kind)
+    if request.method == "HEAD":
+        file.close()  # Django sends no content for it, and so never asks for a piece
     response["Content-Length"] = str(length)
     if not whole:
         response["Content-Range"] = f"bytes {first}-{first + length - 1}/{artefact.size}"
