@@ -101,7 +101,10 @@ class TestOperations:
     def test_narrows_by_day(self, viewer: Client, olga: User) -> None:
         for index, operation in enumerate(many(olga, 3)):
             Operation.objects.filter(pk=operation.pk).update(created_at=timezone.now() - timedelta(days=10 - index * 5))
-        day = lambda back: (timezone.now() - timedelta(days=back)).date().isoformat()  # noqa: E731
+
+        def day(back: int) -> str:
+            return (timezone.now() - timedelta(days=back)).date().isoformat()
+
         assert rows(viewer, f"?since={day(6)}") == ["subject 2", "subject 1"]
         assert rows(viewer, f"?until={day(5)}") == ["subject 1", "subject 0"]
         assert rows(viewer, f"?since={day(7)}&until={day(3)}") == ["subject 1"]
