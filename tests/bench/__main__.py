@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -20,16 +21,23 @@ def main(words: list[str]) -> int:
         importlib.import_module(f"tests.bench.{words[1]}").run()
         return 0
     figures: list[Figure] = []
-    failed = []
+    failed, before = [], load()
     for module in pkgutil.iter_modules(tests.bench.__path__):
         if module.name.startswith("bench_") and (not words or any(word in module.name for word in words)):
             found, code = measured(module.name)
             figures += found
             failed += [module.name] if code else []
     print(table(figures))
+    print(
+        f"Processes that wanted a processor, of {os.cpu_count()}: {before} before, {load()} after. Other work on the machine spoils figures."
+    )
     for name in failed:
         print(f"{name} could not be run to its end.")
     return len(failed)
+
+
+def load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def measured(name: str) -> tuple[list[Figure], int]:
