@@ -159,11 +159,11 @@ def _planned_keys(found: Operation) -> list[str]:
 
 
 def marks(found: Operation) -> str:
-    """Changes whenever the acts on the page could; begins with the number of steps."""
+    """Changes whenever the acts on the page could; begins with whether it is the page of a run, by the same reading as the rest of it."""
     decided = [f"{one.pk}{one.revoked_at}{one.used_at}" for one in found.approvals.all()]
     states = list(found.steps.values_list("state", flat=True))
     said = [found.state, str(found.cancel_requested_at), *decided, str(states.count(StepState.UNKNOWN))]
-    return f"{len(states)}-{hashlib.sha256('|'.join(said).encode()).hexdigest()[:12]}"
+    return f"{int(found.started_at is not None)}-{hashlib.sha256('|'.join(said).encode()).hexdigest()[:12]}"
 
 
 def acts(request: PortalRequest, found: Operation) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Log {
   constructor(root) {
     this.root = root;
     this.live = root.querySelector(".log-live");
+    this.folder = root.closest("details");
     const start = JSON.parse(root.querySelector("#log-start").textContent);
     this.addresses = start.addresses;
     this.summary = { ...start, lines: undefined };
@@ -140,8 +141,10 @@ class Log {
     this.rows.news();
   }
 
-  // What stands around the rows changes with them.
+  // What stands around the rows changes with them. A part of the page that was folded over an empty log opens with the first line.
   drawn() {
+    if (this.lines.total && this.folder) this.folder.open = true;
+    if (this.lines.total) this.folder = null;
     mark(this.rows.window, this.search.pattern);
     if (this.root.dataset.state !== this.summary.state) this.root.dataset.state = this.summary.state;
     const size = `${NUMBERS.format(this.lines.total)} ${this.lines.total === 1 ? "line" : "lines"}`;
