@@ -26,7 +26,7 @@ QUIET_DOWNLOADS = "-Dorg.slf4j.simpleLogger.log.org.apache.maven.cli.transfer.Sl
 
 
 def environment(jdk: str, level: int) -> tuple[tuple[str, str], ...]:
-    """JAVA_HOME when one was chosen; JDK 7 needs to be told to speak TLS 1.2."""
-    options = [QUIET_DOWNLOADS, *(["-Dhttps.protocols=TLSv1.2"] if level == 7 else [])]
+    """JAVA_HOME when one was chosen; JDK 7 is told to speak TLS 1.2; a download that stalls is given up after 120 s."""
+    options = [QUIET_DOWNLOADS, "-Dmaven.wagon.rto=120000", *(["-Dhttps.protocols=TLSv1.2"] if level == 7 else [])]
     home = (("JAVA_HOME", jdk),) if jdk else ()
     return (*home, ("OPSPORTAL_MAVEN_OPTS", " ".join(options)))

@@ -16,7 +16,7 @@ VERSION_SCRIPT = "tools/build/setnextversion.sh"
 PACKAGE_SCRIPT = "packaging/package.sh"
 DEB_SCRIPT = "packaging/build-deb.sh"
 CHANGELOG = "debian/changelog"
-DATABASE = re.compile(r"setup/db/.*|engine/schema/.*|(?:.*/)?schema-[^/]*\.sql")
+DATABASE = re.compile(r"setup/db/.*|engine/schema/(?!pom\.xml$).*|(?:.*/)?schema-[^/]*\.sql")
 """What an upgrade of the database is made of: facts on CloudStack, section 2."""
 
 
