@@ -129,7 +129,9 @@ def _refusal(transport: paramiko.Transport, target: SshTarget, error: paramiko.S
     if isinstance(error, paramiko.BadAuthenticationType):
         return AuthenticationFailed(f"{target.name} does not let {target.user} in by {what}; it accepts {', '.join(error.allowed_types)}.")
     if "timeout" in str(error).lower():
-        return TimedOut(f"{target.name} did not answer the login within {transport.auth_timeout:.0f} s. Its directory service or DNS may hang.")
+        return TimedOut(
+            f"{target.name} did not answer the login within {transport.auth_timeout:.0f} s. Its directory service or DNS may hang."
+        )
     if not transport.is_active():
         return Unreachable(
             f"{target.name} closed the connection during the login: the account may be locked, or sshd was restarted. Its log says which."

@@ -28,9 +28,7 @@ def main(words: list[str]) -> int:
             figures += found
             failed += [module.name] if code else []
     print(table(figures))
-    print(
-        f"Processes that wanted a processor, of {os.cpu_count()}: {before} before, {load()} after. Other work on the machine spoils figures."
-    )
+    print(f"Processes that wanted a processor, of {os.cpu_count()}: {before} before, {load()} after. Other work spoils figures.")
     for name in failed:
         print(f"{name} could not be run to its end.")
     return len(failed)

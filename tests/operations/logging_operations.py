@@ -12,7 +12,9 @@ from opsportal.operations.states import OperationState
 
 
 def described(user: User, token: str | None = None, state: str = OperationState.RUNNING) -> Operation:
-    return Operation.objects.create(runbook="none", title="Build 4.8.0.16", requester=user, token=token or secrets.token_hex(8), state=state)
+    return Operation.objects.create(
+        runbook="none", title="Build 4.8.0.16", requester=user, token=token or secrets.token_hex(8), state=state
+    )
 
 
 def logged(step: Step, *pieces: bytes) -> journal.Writer:

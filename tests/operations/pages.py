@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import HttpResponseBase

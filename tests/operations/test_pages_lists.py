@@ -21,7 +21,7 @@ from django.utils import timezone
 from opsportal.operations import audit
 from opsportal.operations.models import AuditEntry, Operation
 from opsportal.operations.states import OperationState as S
-from tests.operations.pages import HTMX, start, text, user_of
+from tests.operations.pages import HTMX, start, text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books")]
 

@@ -19,7 +19,15 @@ PATCH = {
     "number": "12", "title": "Live migrate volumes between two pools", "sha256": "ab" * 32, "authors": ["Ada Lovelace"],
     "url": "https://github.com/apache/cloudstack/pull/12", "commits": [{"subject": "Live migrate volumes", "author": "Ada Lovelace"}],
 }  # fmt: skip
-OPTIONS = {"profiles": "systemvm", "skip_tests": False, "threads": "", "rpm": "centos7", "deb": True, "release_number": 1, "target": "local"}
+OPTIONS = {
+    "profiles": "systemvm",
+    "skip_tests": False,
+    "threads": "",
+    "rpm": "centos7",
+    "deb": True,
+    "release_number": 1,
+    "target": "local",
+}
 TESTS = {
     "run": 412, "failures": 1, "errors": 0, "skipped": 3, "suites": 40,
     "failed": [{"suite": "com.cloud.storage.VolumeTest", "test": "resizes", "message": "expected:<1> but was:<2>", "line": 7}],
@@ -39,7 +47,11 @@ def operator_named(name: str = "olga") -> User:
 
 
 def source(name: str = "CloudStack", **fields: Any) -> Source:
-    given = {"url": "https://github.com/apache/cloudstack", "default_branch": "4.8", "pulls_url": "https://github.com/apache/cloudstack/pull"}
+    given = {
+        "url": "https://github.com/apache/cloudstack",
+        "default_branch": "4.8",
+        "pulls_url": "https://github.com/apache/cloudstack/pull",
+    }
     return Source.objects.create(name=name, **{**given, **fields})
 
 
@@ -70,19 +82,34 @@ def steps(of: Build, *keys: str, state: str = "succeeded") -> list[Step]:
     now = timezone.now()
     return [
         Step.objects.create(
-            operation=of.operation, index=index, key=key, title=f"Do {key}", target="local", state=state, first_line=100 * index,
-            started_at=now - timedelta(minutes=10), ended_at=now - timedelta(minutes=10) + timedelta(seconds=30 * (index + 1)),
-        )  # fmt: skip
+            operation=of.operation,
+            index=index,
+            key=key,
+            title=f"Do {key}",
+            target="local",
+            state=state,
+            first_line=100 * index,
+            started_at=now - timedelta(minutes=10),
+            ended_at=now - timedelta(minutes=10) + timedelta(seconds=30 * (index + 1)),
+        )
         for index, key in enumerate(keys)
     ]
 
 
-def artefact(of: Build, file: str = "cloudstack-management-4.8.0.16-1.el7.x86_64.rpm", data: bytes = b"a package", **fields: Any) -> Artefact:
+def artefact(
+    of: Build, file: str = "cloudstack-management-4.8.0.16-1.el7.x86_64.rpm", data: bytes = b"a package", **fields: Any
+) -> Artefact:
     """With its file in the store, unless it is not `stored`."""
     given = {
-        "kind": file.rpartition(".")[2], "name": "cloudstack-management", "version": of.version, "release": "1.el7", "architecture": "x86_64",
-        "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "stored": True,
-    }  # fmt: skip
+        "kind": file.rpartition(".")[2],
+        "name": "cloudstack-management",
+        "version": of.version,
+        "release": "1.el7",
+        "architecture": "x86_64",
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "stored": True,
+    }
     made = Artefact.objects.create(build=of, file=file, **{**given, **fields})
     if made.stored:
         folder = Path(settings.STATE_DIR) / "artefacts" / str(of.operation_id)
@@ -105,34 +132,56 @@ def many(of: Source, number: int) -> None:
     operations = Operation.objects.bulk_create(
         (
             Operation(
-                runbook="build-release", title="Build a release", state=states[n % len(states)], requester=user, token=f"many-{of.pk}-{n}",
-                settled=True, started_at=now - timedelta(hours=2 * (number - n)),
-                ended_at=now - timedelta(hours=2 * (number - n)) + timedelta(minutes=20 + n % 17), plan="x" * 2000,
+                runbook="build-release",
+                title="Build a release",
+                state=states[n % len(states)],
+                requester=user,
+                token=f"many-{of.pk}-{n}",
+                settled=True,
+                started_at=now - timedelta(hours=2 * (number - n)),
+                ended_at=now - timedelta(hours=2 * (number - n)) + timedelta(minutes=20 + n % 17),
+                plan="x" * 2000,
             )
             for n in range(number)
         ),
         batch_size=2000,
-    )  # fmt: skip
+    )
     builds = Build.objects.bulk_create(
         (
             Build(
-                operation=one, source=of, version=f"4.8.0.{n}", ref=["4.8", "main"][n % 2], commit=f"{n:040x}", patches=[PATCH],
-                options=OPTIONS, workspace=f"build-{n:012x}", target="local", workspace_gone_at=now, keep=n % 1000 == 3,
+                operation=one,
+                source=of,
+                version=f"4.8.0.{n}",
+                ref=["4.8", "main"][n % 2],
+                commit=f"{n:040x}",
+                patches=[PATCH],
+                options=OPTIONS,
+                workspace=f"build-{n:012x}",
+                target="local",
+                workspace_gone_at=now,
+                keep=n % 1000 == 3,
             )
             for n, one in enumerate(operations)
         ),
         batch_size=2000,
-    )  # fmt: skip
+    )
     for n, one in enumerate(builds):
         one.created_at = now - timedelta(hours=2 * (number - n))
     Build.objects.bulk_update(builds, ["created_at"], batch_size=500) if number < 2000 else None
     Artefact.objects.bulk_create(
         (
-            Artefact(build=one, kind="rpm", file=f"{part}-{one.version}.rpm", name=part, version=one.version, size=10**7, sha256="cd" * 32, stored=True)
+            Artefact(
+                build=one,
+                kind="rpm",
+                file=f"{part}-{one.version}.rpm",
+                name=part,
+                version=one.version,
+                size=10**7,
+                sha256="cd" * 32,
+                stored=True,
+            )
             for one in builds
             for part in ("cloudstack-management", "cloudstack-common")
         ),
         batch_size=4000,
     )
-
-

@@ -136,7 +136,7 @@ def test_a_worker_reads_the_commits_in_between(practice: tuple[Source, list[str]
 
 @pytest.mark.django_db(transaction=True)
 def test_commits_of_two_branches_are_told_apart(practice: tuple[Source, list[str]], viewer: Client) -> None:
-    source, commits = practice
+    source, _commits = practice
     heads = subprocess.run(["git", "ls-remote", source.url, "refs/heads/*"], capture_output=True, text=True, check=True).stdout.split()
     named = dict(zip(heads[1::2], heads[::2], strict=True))
     older = made.build(source, "4.20.0.1", commit=named["refs/heads/main"])

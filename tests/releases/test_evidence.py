@@ -50,7 +50,7 @@ def test_a_version_commit_as_it_should_be() -> None:
         ({"dirty": " M api/pom.xml"}, "changes are left uncommitted:"),
     ],
 )
-def test_a_script_that_ended_with_0_and_did_something_else(changed: dict[str, str], says: str) -> None:
+def test_a_script_that_ended_with_0_and_did_something_else(changed: dict[str, Any], says: str) -> None:
     assert says in commit(**changed)
 
 
