@@ -5,6 +5,8 @@ PREPARE = @$(PYTHON) opsportal/embedded/prepare.py
 VENV = .venv/bin/python
 # Tests which take minutes or need a server of their own have targets of their own.
 QUICK = not (build or chaos or postgres)
+# Tests that ask no database prove nothing new on another one.
+NO_DATABASE = tests/embedded tests/secrets tests/transport tests/test_architecture.py tests/test_settings.py
 
 .PHONY: run test test-build test-postgres test-chaos check bench clean
 
@@ -21,7 +23,7 @@ test-build:
 
 test-postgres:
 	$(PREPARE) ci
-	$(VENV) -m tests.postgres.server $(VENV) -m pytest -n 2 -m "not (build or chaos or browser)" $(ARGS)
+	$(VENV) -m tests.postgres.server $(VENV) -m pytest -n 2 -m "not (build or chaos or browser)" $(NO_DATABASE:%=--ignore=%) $(ARGS)
 
 test-chaos:
 	$(PREPARE) test

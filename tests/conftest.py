@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.conf import settings as portal
 from django.contrib.auth.models import Group, User
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 PASSWORD = "a-password-for-tests"
@@ -61,3 +62,15 @@ def approver(logged_in: Callable[..., Client]) -> Client:
 @pytest.fixture
 def administrator(logged_in: Callable[..., Client]) -> Client:
     return logged_in("administrator")
+
+
+@pytest.fixture(autouse=True)
+def the_tests_own_transaction_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that streams gives its connection back first. In a test that connection holds all that the test made."""
+    close = BaseDatabaseWrapper.close
+
+    def unless_in_use(connection: BaseDatabaseWrapper) -> None:
+        if not connection.in_atomic_block:
+            close(connection)
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "close", unless_in_use)
