@@ -4,11 +4,11 @@ PYTHON ?= python3
 PREPARE = @$(PYTHON) opsportal/embedded/prepare.py
 VENV = .venv/bin/python
 # Tests which take minutes or need a server of their own have targets of their own.
-QUICK = not (build or chaos or postgres)
+QUICK = not (browser or build or chaos or postgres)
 # Tests that ask no database prove nothing new on another one.
 NO_DATABASE = tests/embedded tests/secrets tests/transport tests/test_architecture.py tests/test_settings.py
 
-.PHONY: run test test-build test-postgres test-chaos check bench clean
+.PHONY: run test test-browser test-build test-postgres test-chaos check bench clean
 
 run:
 	@$(PYTHON) opsportal/embedded/prepare.py run && exec $(VENV) -m opsportal.embedded
@@ -16,6 +16,10 @@ run:
 test:
 	$(PREPARE) test
 	$(VENV) -m pytest -n 2 -m "$(QUICK)" $(ARGS)
+
+test-browser:
+	$(PREPARE) ci
+	$(VENV) -m pytest -m "browser and not build" $(ARGS)
 
 test-build:
 	$(PREPARE) test

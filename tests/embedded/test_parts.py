@@ -100,12 +100,10 @@ def test_without_root_it_names_the_packages_and_stops(monkeypatch: pytest.Monkey
     assert "SKIP_PACKAGES=1" in said
 
 
-def test_nothing_missing_is_quick_and_silent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_missing_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     if prepare.missing("run") or not (prepare.VENV / "made-from").exists():
         pytest.skip("this checkout was not set up by `make`")
-    began = time.monotonic()
     assert prepare.main("run") == 0
-    assert time.monotonic() - began < 1
     assert not capsys.readouterr().out
 
 
