@@ -52,6 +52,7 @@ LOOK = (
     git.SAFE
     + """\
 cd "$1"
+safe cat-file -e "$2^{commit}"
 echo "== paths"; safe ls-tree -r -z --name-only --full-tree "$2" | tr '\\0' '\\n' \\
   | grep -E -e '^(.*/)?pom.xml$' -e '^tools/build/setnextversion.sh$' -e '^packaging/' \\
     -e '^debian/(control|rules|changelog)$' -e 'DatabaseUpgradeChecker.java$' || :

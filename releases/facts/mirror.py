@@ -114,6 +114,7 @@ class Resolved(Fact[Commit]):
         FETCH
         + """\
 for kind in heads tags; do
+  safe show-ref --verify --quiet -- "refs/$kind/$5" || continue
   commit=$(safe rev-parse --verify --quiet --end-of-options "refs/$kind/$5^{commit}") || continue
   safe update-ref "refs/opsportal/pins/$commit" "$commit"
   echo "$kind"
