@@ -47,6 +47,13 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in t
             "notes": forms.Textarea(attrs={"rows": 3}),
         }
 
+    def clean_name(self) -> str:
+        """At the field: the constraint of the database would say it about the form as a whole."""
+        name = str(self.cleaned_data["name"])
+        if Source.objects.filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("There is a source of this name.")
+        return name
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if "url" in cleaned and cleaned.get("push_url") and cleaned["push_url"] == cleaned["url"] and cleaned["url"].startswith("https://"):

@@ -195,7 +195,7 @@ def rows(found: QuerySet[Build]) -> QuerySet[Build]:
 def page(wanted: Filter, people: Sequence[int], before: int | None, after: int | None) -> Listing:
     """One page of the list, newest first, in two queries: the keys, then the rows of these. As quick on the last page as on the first."""
     found = listing(matching(wanted, people), before, after)
-    column = "operation" if wanted.by_operation else "pk"
+    column = "operation_id" if wanted.by_operation else "pk"
     shown = rows(Build.objects.filter(**{f"{column}__in": [one.pk for one in found.rows]})).order_by(f"-{column}")
     return Listing(list(shown), found.newer, found.older)
 
@@ -210,7 +210,7 @@ def took(build: Build) -> timedelta | None:
 
 def durations(wanted: Filter, people: Sequence[int]) -> list[Bar]:
     """The newest that match, oldest first. One that never ran has no bar."""
-    column = "operation" if wanted.by_operation else "pk"
+    column = "operation_id" if wanted.by_operation else "pk"
     keys = [one.pk for one in matching(wanted, people)[:CHARTED]]
     found = Build.objects.filter(**{f"{column}__in": keys}).select_related("operation").order_by(column)
     return [_bar(build) for build in found.only("version", "operation__state", "operation__started_at", "operation__ended_at")]

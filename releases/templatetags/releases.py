@@ -221,8 +221,8 @@ def _left(step: Step, modules: list[dict[str, Any]], done: int, usual: Mapping[s
         spent = sum(module.get("seconds") or 0 for module in modules if module["state"] == "ok")
         pace = spent / ended if ended > 5 else 1.0
         todo = sum(usual[module["name"]] for module in modules if module["state"] in ("waiting", "building"))
-        return max(todo * pace - sum(_running_for(module) for module in modules), 0)
-    return gone / done * (len(modules) - done) if done * 4 >= len(modules) and done else None
+        return round(max(todo * pace - sum(_running_for(module) for module in modules), 0))
+    return round(gone / done * (len(modules) - done)) if done * 4 >= len(modules) and done else None
 
 
 def _running_for(module: Mapping[str, Any]) -> float:
