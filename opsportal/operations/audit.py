@@ -45,7 +45,7 @@ def _append(name: str, action: str, operation: Operation | None, subject: str, d
         actor=name[:150],
         action=action,
         operation=operation,
-        subject=subject[:300] or (f"{operation.title}: {operation.subject}"[:300] if operation else ""),
+        subject=subject[:300] or (f"{operation.title}: {operation.subject}"[:300].removesuffix(": ") if operation else ""),
         detail=detail,
         alarming=alarming,
         previous=last.digest if last else GENESIS,

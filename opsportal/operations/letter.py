@@ -178,12 +178,13 @@ class Change:
 
 
 def changes(old: Operation, new: Operation) -> list[Change]:
-    """What is new, gone or different in the newer plan, step by step; [] when either cannot be read."""
+    """What is new, gone or different in the newer plan, step by step; [] when either cannot be read. A retry leaves out what was done."""
     try:
         before, after = old.frozen(), new.frozen()
-    except ValidationError:
+        begun = before.after(new.from_step) if new.from_step else before
+    except (ValidationError, StopIteration):
         return []
-    return list(_changes(before, after))
+    return list(_changes(begun, after)) if new.runbook == old.runbook else []
 
 
 def _changes(before: Plan, after: Plan) -> Iterator[Change]:

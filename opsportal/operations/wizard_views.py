@@ -166,7 +166,9 @@ def operation_page_check(request: PortalRequest, pk: int, slug: str) -> HttpResp
     except Refused as refused:
         return render(request, "operations/_refused.html", {"sentence": refused.message, "operation": operation})
     answering.quiet(kept.form)
-    return render(request, "operations/_wizard.html", _context(request, operation, page, kept.form, kept.differs))
+    answer = render(request, "operations/_wizard.html", _context(request, operation, page, kept.form, kept.differs))
+    answer["Portal-Kept"] = "no" if kept.differs else "yes"
+    return answer
 
 
 def _context(
@@ -185,7 +187,7 @@ def _context(
         "others": [finding for finding in operation.findings if finding not in mine],
         "differs": differs,
         "so_far": [one for one in answering.answered(operation, operation.book.pages[:here]) if one.answers],
-        "seen": answering.seen(operation),
+        "seen": request.POST.get(answering.SEEN, "") if differs else answering.seen(operation),
         "stages": stages(operation, page.slug),
         "previous": operation.book.pages[here - 1] if here else None,
         "last": here + 1 == len(slugs),

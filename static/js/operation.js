@@ -18,10 +18,13 @@ document.addEventListener("portal:progress", ({ detail }) => {
   place.hidden = !label && !total;
 });
 
-// Typed into a form on this page: it stays, whatever is refreshed around it.
-document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  const { target } = event.detail;
-  if (target.id === "decide" && [...target.querySelectorAll("textarea, input[type=password]")].some((input) => input.value)) {
-    event.detail.shouldSwap = !target.querySelector("form[action$='/approve/']") || event.detail.fragment.querySelector?.("form[action$='/approve/']") === null;
+// What is typed into a form stays in it, as long as the form itself does.
+document.addEventListener("htmx:oobBeforeSwap", ({ detail: { target, fragment } }) => {
+  if (target.id !== "decide") return;
+  for (const input of target.querySelectorAll("textarea[id], input[id]")) {
+    const other = fragment.querySelector(`#${CSS.escape(input.id)}`);
+    if (!other) continue;
+    if (input.type === "radio" || input.type === "checkbox") other.checked = input.checked;
+    else other.value = input.value;
   }
 });

@@ -6,6 +6,10 @@ const said = document.getElementById("kept");
 
 let kept = new Map(); // by id, what the portal has of each input
 let sending = null; // the same, on its way
+let moment = 0; // counts requests and answers
+let saved = 0; // the moment of the last answer to something that was sent
+const began = new WeakMap(); // the moment of each request
+let own = false; // what is put in now is the answer to what was sent, not to a question after the worker
 let composing = false; // a character is being put together by an input method
 let submitted = false;
 let pressed = null; // a button that was pressed while something was on its way
@@ -16,6 +20,15 @@ const ticked = (input) => input.type === "checkbox" || input.type === "radio";
 function value(input) {
   if (ticked(input)) return input.checked;
   return input.multiple ? [...input.selectedOptions].map((option) => option.value).join("\n") : input.value;
+}
+
+/** The value that the portal sent, whatever was typed before this script ran or the browser put back by itself. */
+function sentValue(input) {
+  if (ticked(input)) return input.defaultChecked;
+  if (!input.options) return input.defaultValue;
+  const chosen = [...input.options].filter((option) => option.defaultSelected);
+  if (input.multiple) return chosen.map((option) => option.value).join("\n");
+  return (chosen.at(-1) ?? input.options[0])?.value ?? "";
 }
 
 function put(input, wanted) {
@@ -34,7 +47,7 @@ function reflect(within) {
   }
 }
 
-const snapshot = () => new Map(inputs(form).map((input) => [input.id, value(input)]));
+const snapshot = (within, read = value) => new Map(inputs(within).map((input) => [input.id, read(input)]));
 const dirty = () => inputs(form).some((input) => kept.get(input.id) !== value(input));
 
 function tell(text) {
@@ -45,10 +58,15 @@ function tell(text) {
 function arrived(event) {
   const { target, fragment } = event.detail;
   if (target.id !== "fields") return;
+  if (!own && dirty()) {
+    event.detail.shouldSwap = false; // what this window knows is told with what it sends next
+    return;
+  }
   const fresh = fragment.id === "fields" ? fragment : fragment.querySelector("#fields");
+  if (!own) kept = snapshot(fresh);
   for (const input of inputs(target)) {
     const other = fresh.querySelector(`#${CSS.escape(input.id)}`);
-    if (other && kept.get(input.id) !== value(input)) put(other, value(input));
+    if (own && other && kept.get(input.id) !== value(input)) put(other, value(input));
   }
   const name = "[name=portal-seen]";
   target.querySelector(name).setAttribute("value", fresh.querySelector(name).value);
@@ -57,13 +75,20 @@ function arrived(event) {
   if (composing || target.isEqualNode(fresh)) event.detail.shouldSwap = false;
 }
 
+// An answer to a question that was asked before the last change was kept does not know that change.
+function late(event) {
+  const { requestConfig, xhr } = event.detail;
+  own = requestConfig.elt === form;
+  if (own && xhr.getResponseHeader("Portal-Kept") === "yes") kept = sending || kept;
+  if (!own && began.get(xhr) < saved) event.detail.shouldSwap = false;
+}
+
 function answered(event) {
-  if (event.detail.elt !== form) return;
-  const conflict = Boolean(document.querySelector("#said .differs"));
-  if (event.detail.successful && !conflict) {
-    kept = sending || kept;
-    tell("Kept.");
-  } else tell(conflict ? "Not kept: see below." : "Not kept: the portal did not answer. It is tried again with your next change.");
+  const { elt, xhr, successful } = event.detail;
+  if (elt !== form) return;
+  saved = ++moment;
+  if (!successful) tell("Not kept: the portal did not answer. It is tried again with your next change.");
+  else tell(xhr.getResponseHeader("Portal-Kept") === "yes" ? "Kept." : "Not kept: see below.");
   sending = null;
   if (pressed) setTimeout(again);
 }
@@ -86,12 +111,18 @@ function leaving() {
 }
 
 function start() {
-  kept = snapshot();
+  kept = snapshot(form, sentValue);
+  const keep = () => dirty() && form.dispatchEvent(new Event("change"));
+  window.addEventListener("load", keep);
+  // A phone may end a page that is not seen without a word.
+  document.addEventListener("visibilitychange", () => document.hidden && keep());
   document.addEventListener("htmx:oobBeforeSwap", arrived);
+  document.addEventListener("htmx:beforeRequest", (event) => began.set(event.detail.xhr, ++moment));
+  document.addEventListener("htmx:beforeSwap", late);
   document.addEventListener("htmx:afterRequest", answered);
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt !== form) return;
-    sending = snapshot();
+    sending = snapshot(form);
     tell("Keeping …");
   });
   form.addEventListener("compositionstart", () => { composing = true; });

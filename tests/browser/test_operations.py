@@ -87,14 +87,31 @@ class TestWizard:
         page.get_by_label("Folder").fill(str(place))
         kept(page)
         page.get_by_label("Word").fill("last words")
-        page.close()  # before the pause after which it would have been kept
+        page.close(run_before_unload=True)  # before the pause after which it would have been kept
         again = page.context.new_page()
         wait_for(lambda: Operation.objects.get(pk=number).params.get("word") == "last words", "the last words")
-        print(Operation.objects.get(pk=number).__dict__)
         again.goto("/")
-        again.get_by_role("link", name=re.compile("Write a ledger: ")).first.click()
+        again.get_by_role("link", name=f"Write a ledger: {place}").click()
+        expect(again.locator("h1")).to_have_text("What")
+        again.get_by_role("link", name="Where").click()
         expect(again.get_by_label("Folder")).to_have_value(str(place))
         expect(again.get_by_label("Word")).to_have_value("last words")
+
+    def test_a_late_answer_takes_nothing_back(self, page_as: PageAs, place: Path) -> None:
+        page = page_as("operator")
+        number = begin(page)
+        wait_for(lambda: not Operation.objects.get(pk=number).planning, "the plan")
+        Operation.objects.filter(pk=number).update(planned_revision=0, lease_until="2999-01-01T00:00Z")  # no worker looks at it
+        held: list[Any] = []
+        page.route("**/pages/where/?since=*", lambda route: route.continue_() if held else held.append((route, route.fetch())))
+        page.reload()
+        wait_for(lambda: page.wait_for_timeout(20) or held, "the first question after the worker")
+        page.get_by_label("Folder").fill(str(place))
+        kept(page)
+        route, answer = held[0]
+        route.fulfill(response=answer)
+        page.wait_for_timeout(300)
+        expect(page.get_by_label("Folder")).to_have_value(str(place))
 
     def test_back_and_forward_keep_even_what_is_wrong(self, page_as: PageAs, place: Path) -> None:
         page = page_as("operator")

@@ -15,7 +15,7 @@ from opsportal.operations.models import Operation, Restoration, Step
 from opsportal.operations.states import OperationState as S
 from opsportal.operations.states import StepState
 from tests.operations.driving import draft, ledger, run, submitted
-from tests.operations.pages import HTMX, planned, submit, text, through, user_of
+from tests.operations.pages import HTMX, fill, planned, submit, text, through, user_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("books")]
 
@@ -196,12 +196,21 @@ class TestActs:
             assert operator.post(reverse("operation_undo", args=[operation.pk]), {"token": "t" * 32}).status_code == 302
         assert Operation.objects.filter(kind="undo").count() == 1
 
-    def test_a_retry_shows_how_its_plan_differs(self, operator: Client, olga: User, folder: Path) -> None:
+    def test_a_repetition_shows_how_its_plan_differs(self, operator: Client, olga: User, folder: Path) -> None:
+        operation = run(submitted("tests.ledger", olga, folder=str(folder), scripts=["ok", "fail"]))
+        operator.post(reverse("operation_again", args=[operation.pk]), {"token": "a" * 32})
+        again = Operation.objects.get(kind="rebuild")
+        fill(operator, again, "what", scripts='["fail", "fail", "ok"]')
+        page = text(operator.get(reverse("operation_review", args=[planned(again).pk])))
+        assert f"What differs from operation {operation.pk} 3" in page
+        assert "No longer there: Do ok-0" in page and "New step: Do ok-2" in page
+
+    def test_a_retry_of_the_same_plan_differs_in_nothing(self, operator: Client, olga: User, folder: Path) -> None:
         operation = run(submitted("tests.ledger", olga, folder=str(folder), scripts=["ok", "fail"]))
         operator.post(reverse("operation_retry", args=[operation.pk]), {"token": "t" * 32})
         again = planned(Operation.objects.get(kind="retry"))
         page = text(operator.get(reverse("operation_review", args=[again.pk])))
-        assert f"What differs from operation {operation.pk}" in page and "No longer there: Do ok-0" in page
+        assert "Do fail-1" in page and "What differs" not in page
 
     @pytest.mark.parametrize("name", ["cancel", "retry", "undo", "again"])
     def test_who_only_looks_may_not(self, name: str, viewer: Client, approver: Client, olga: User, folder: Path) -> None:

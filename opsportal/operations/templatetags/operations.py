@@ -9,7 +9,7 @@ from typing import Any
 
 from django import template
 
-from opsportal.operations import answering, letter
+from opsportal.operations import answering, letter, targets
 from opsportal.operations.models import Restoration
 from opsportal.operations.restorations import WAY_BACK
 from opsportal.operations.steps import PutFile
@@ -86,6 +86,7 @@ def gist(detail: Mapping[str, Any]) -> str:
 class Back:
     """A restoration's way back, as a page shows it."""
 
+    place: str
     action: Any
     proof: tuple[Any, ...]
     lines: list[letter.Line]
@@ -94,7 +95,8 @@ class Back:
 @register.simple_tag
 def way_back(restoration: Restoration) -> Back:
     stored = WAY_BACK.validate_python(restoration.way_back)
-    return Back(stored.action, stored.proof, letter.diff(stored.action) if isinstance(stored.action, PutFile) else [])
+    place = targets.names([restoration.target])[restoration.target][0]
+    return Back(place, stored.action, stored.proof, letter.diff(stored.action) if isinstance(stored.action, PutFile) else [])
 
 
 _DEEDS = {
