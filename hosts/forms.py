@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from hosts import rules
 from hosts.models import Cloud, Contact, Credential, Host, HostDraft, Kind, Pool
@@ -39,10 +40,28 @@ class PoolChoice(forms.ModelChoiceField):  # type: ignore[type-arg] # generic on
 
 
 def _pool_field() -> PoolChoice:
-    return PoolChoice(Pool.objects.select_related("cloud").order_by("cloud__name", "name"), required=False, label="Pool or cluster")
+    return PoolChoice(
+        Pool.objects.select_related("cloud").order_by("cloud__name", "name"), required=False, label="Pool or cluster", empty_label="none"
+    )
+
+
+class CredentialChoice(forms.ModelChoiceField):  # type: ignore[type-arg] # generic only in the stubs
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj} (logs in as {obj.username})"
+
+
+def _credential_field(*, required: bool, help_text: str = "") -> CredentialChoice:
+    empty = "Choose one" if required else "none"
+    return CredentialChoice(Credential.objects.defer("secret"), required=required, empty_label=empty, help_text=help_text)
+
+
+def _cloud_field() -> forms.ModelChoiceField[Cloud]:
+    return forms.ModelChoiceField(Cloud.objects.all(), required=False, empty_label="none")
 
 
 class HostForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in the stubs
+    credential = _credential_field(required=False)
+    cloud = _cloud_field()
     pool = _pool_field()
     tags = _Tags(help_text="Words to find it by, with blanks between: rack-4 amsterdam")
 
@@ -66,18 +85,20 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in the
 class DraftForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in the stubs
     """First page of Add host."""
 
+    credential = _credential_field(required=True, help_text="Its public key or password must be in place on the host already.")
+
     class Meta:
         model = HostDraft
         fields = ("address", "port", "username", "credential")
         help_texts = {
             "address": "IP address or host name of the machine.",
             "username": "Leave empty to use the credential's own user.",
-            "credential": "Your public key or password must be in place on the host already.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["address"].widget.attrs.update(autofocus=True, autocomplete="off", spellcheck="false")
+        self.fields["credential"].initial = _only_one(Credential.objects.all())
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -87,9 +108,16 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in th
         return cleaned
 
 
+def _only_one(things: QuerySet[Credential]) -> int | None:
+    """The number of the only one there is: nobody has to choose it."""
+    numbers = list(things.order_by().values_list("pk", flat=True)[:2])
+    return numbers[0] if len(numbers) == 1 else None
+
+
 class SaveDraftForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in the stubs
     """Last page of Add host: what the machine cannot say about itself."""
 
+    cloud = _cloud_field()
     pool = _pool_field()
     tags = _Tags()
 
@@ -136,8 +164,12 @@ class TagForm(forms.Form):
         return str(self.cleaned_data["tags"])
 
 
+class GiveCredentialForm(forms.Form):
+    credential = _credential_field(required=True)
+
+
 class MoveForm(forms.Form):
-    cloud = forms.ModelChoiceField(Cloud.objects.all(), required=False)
+    cloud = _cloud_field()
     pool = _pool_field()
 
     def clean(self) -> dict[str, Any]:
@@ -204,6 +236,10 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg] # generic only 
         model = Credential
         fields = ("name", "username", "sudo")
         labels = {"username": "User on the hosts", "sudo": "This user becomes root through sudo without a password"}
+        help_texts = {
+            "name": "What the pages call it: root on XenServer, builder.",
+            "username": "root on XenServer; elsewhere better an account of its own that may use sudo.",
+        }
 
 
 FILTER_KINDS = Kind.choices

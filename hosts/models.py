@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -56,6 +57,9 @@ class Pool(models.Model):
         return self.name
 
 
+NOTHING_ELSE = "no-pty,no-agent-forwarding,no-port-forwarding,no-X11-forwarding"
+
+
 class Credential(models.Model):
     """How the portal logs in. One credential serves many hosts, so that a new secret is put in place once."""
 
@@ -87,6 +91,17 @@ class Credential(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("credential", args=[self.pk])
+
+    @property
+    def authorized_line(self) -> str:
+        """For authorized_keys: the portal needs a shell, and neither a terminal nor any forwarding. Every sshd knows these words."""
+        return f"{NOTHING_ELSE} {self.public} opsportal:{self.name}" if self.public else ""
+
+    @property
+    def install_command(self) -> str:
+        """Appends the line, run as the user on the host. The name of a credential has no quotes (see `rules.label`)."""
+        line = shlex.quote(self.authorized_line)
+        return f"umask 077; mkdir -p ~/.ssh && echo {line} >> ~/.ssh/authorized_keys" if self.public else ""
 
 
 class Kind(models.TextChoices):

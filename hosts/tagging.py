@@ -1,4 +1,4 @@
-"""Changes to many hosts at once: tags and places."""
+"""Changes to many hosts at once: tags, places and credentials."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from hosts import rules
-from hosts.models import Cloud, Host, Pool
+from hosts.models import Cloud, Credential, Host, Pool
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
 
@@ -40,6 +41,15 @@ def move(hosts: QuerySet[Host], cloud: Cloud | None, pool: Pool | None, *, user:
     names = list(hosts.only("name"))
     number = Host.objects.filter(pk__in=[host.pk for host in names]).update(cloud=cloud, pool=pool)
     audit.record(user, "hosts.move", subject=f"to {pool or cloud or 'no cloud'}", detail=_names(names))
+    return number
+
+
+@transaction.atomic
+def give_credential(hosts: QuerySet[Host], credential: Credential, *, user: User) -> int:
+    """They are read with it at once."""
+    names = list(hosts.only("name"))
+    number = Host.objects.filter(pk__in=[host.pk for host in names]).update(credential=credential, next_read_at=timezone.now(), claim="")
+    audit.record(user, "hosts.credential", subject=credential.name, detail=_names(names))
     return number
 
 

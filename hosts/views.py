@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from hosts import connections, importing, pinning, queries, reading, removing, scanning, tagging, tasks
-from hosts.forms import HostForm, MoveForm, RepinForm, TagForm
-from hosts.models import Host, HostKey, Kind
-from opsportal.operations import audit
+from hosts import connections, editing, importing, pinning, queries, reading, removing, scanning, tagging, tasks
+from hosts.forms import GiveCredentialForm, HostForm, MoveForm, RepinForm, TagForm
+from hosts.models import Contact, Host, HostKey, Kind
 from opsportal.operations.errors import Refused
 from opsportal.web.access import PortalRequest, has_role, operator, viewer
+
+HISTORY_PAGE = 50
 
 
 def _host(pk: int) -> Host:
@@ -55,6 +57,16 @@ def host(request: PortalRequest, pk: int) -> HttpResponse:
 
 @viewer
 @require_safe
+def host_history(request: PortalRequest, pk: int) -> HttpResponse:
+    """Every reading that said something new; with ?all=1 the others too."""
+    host = _host(pk)
+    wanted = host.readings.defer("values") if request.GET.get("all") else host.readings.filter(changed=True).defer("values")
+    page = Paginator(wanted, HISTORY_PAGE).get_page(request.GET.get("page"))
+    return render(request, "hosts/history.html", {"host": host, "page": page, "all": bool(request.GET.get("all"))})
+
+
+@viewer
+@require_safe
 def host_state(request: PortalRequest, pk: int) -> HttpResponse:
     """The live part of the page, asked for while a worker is reading."""
     return render(request, "hosts/_host.html", _host_look(request, _host(pk)))
@@ -62,12 +74,14 @@ def host_state(request: PortalRequest, pk: int) -> HttpResponse:
 
 def _host_look(request: PortalRequest, host: Host) -> dict[str, object]:
     keys = list(host.keys.select_related("pinned_by"))
+    pinned = [key for key in keys if key.retired_at is None]
     readings = list(host.readings.filter(changed=True).defer("values")[:8])
     return {
         "host": host,
-        "pinned": [key for key in keys if key.retired_at is None],
+        "pinned": pinned,
         "retired": [key for key in keys if key.retired_at is not None],
         "readings": readings,
+        "keys_first": not pinned or host.contact in (Contact.KEY_CHANGED, Contact.KEY_UNKNOWN) or host.scanning or host.offered,
         "operations": queries.operations_on(connections.target_name(host)),
         "repin": RepinForm(),
         "may_write": has_role(request.user, "operator"),
@@ -81,8 +95,9 @@ def host_edit(request: PortalRequest, pk: int) -> HttpResponse:
     host = _host(pk)
     form = HostForm(request.POST or None, instance=host)
     if request.method == "POST" and form.is_valid():
-        form.save()
-        audit.record(request.user, "host.edit", subject=host.name, detail={"changed": form.changed_data})
+        changed = editing.save(form.save(commit=False), form.changed_data, user=request.user)
+        if changed & editing.REACH:
+            tasks.wake_reader()
         return redirect(host)
     return render(request, "hosts/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
@@ -190,6 +205,21 @@ def hosts_move(request: PortalRequest) -> HttpResponse:
         messages.success(request, f"{_hosts(number)} moved to {pool or cloud or 'no cloud'}.")
         return _back(request)
     return render(request, "hosts/move.html", {"form": form, **_asked(request, chosen)}, status=422 if form.errors else 200)
+
+
+@operator
+@require_POST
+def hosts_credential(request: PortalRequest) -> HttpResponse:
+    """Without `really` the page asks which."""
+    chosen = _chosen(request)
+    form = GiveCredentialForm(request.POST if request.POST.get("really") else None, prefix="new")
+    if form.is_bound and form.is_valid():
+        credential = form.cleaned_data["credential"]
+        number = tagging.give_credential(chosen, credential, user=request.user)
+        tasks.wake_reader()
+        messages.success(request, f"{_hosts(number)}: the portal logs in with {credential} from now on, and reads them now.")
+        return _back(request)
+    return render(request, "hosts/give_credential.html", {"form": form, **_asked(request, chosen)}, status=422 if form.errors else 200)
 
 
 @operator

@@ -15,7 +15,7 @@ from hosts.models import Cloud, Credential, Host, HostDraft, HostImport, Pool
 
 pytestmark = pytest.mark.django_db
 
-VIEWER = {"hosts", "hosts_export", "host", "host_state", "clouds"}
+VIEWER = {"hosts", "hosts_export", "host", "host_state", "host_history", "clouds"}
 ADMINISTRATOR = {name for name in (pattern.name for pattern in urls.urlpatterns) if name and name.startswith("credential")}
 EITHER = {"host_scan", "host_pin"}
 """For operators and for administrators."""

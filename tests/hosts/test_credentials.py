@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from hosts import tasks
 from hosts.models import Contact, Credential, Host
@@ -211,3 +213,20 @@ def test_a_key_file_is_made_once(settings: object, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="exists already"):
         call_command("make_key")
     assert (tmp_path / "state" / "keys").read_text() == before
+
+
+def test_the_line_for_authorized_keys_opens_a_host_for_commands_only(administrator: Client, key: Credential, machine: Machine) -> None:
+    page = administrator.get(key.get_absolute_url()).content.decode()
+    assert escape(key.authorized_line) in page and escape(key.install_command) in page
+    home = machine.folder / "home"
+    home.mkdir()
+    subprocess.run(["sh", "-c", key.install_command], check=True, env={"HOME": str(home), "PATH": os.environ["PATH"]})
+    installed = home / ".ssh" / "authorized_keys"
+    assert installed.read_text() == key.authorized_line + "\n"
+    assert (installed.stat().st_mode & 0o777, installed.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    machine.authorized.write_text(installed.read_text())
+    host = known(machine, key)
+    tasks.read_due()
+    host.refresh_from_db()
+    assert host.contact == Contact.OK, host.contact_message
+    assert "no-pty" in key.authorized_line and "no-port-forwarding" in key.authorized_line

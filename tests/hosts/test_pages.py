@@ -272,3 +272,53 @@ def test_clouds_and_pools_come_and_go(operator: Client) -> None:
     operator.post(reverse("pool_remove", args=[host.pool_id]))
     operator.post(reverse("cloud_remove", args=[cloud.pk]))
     assert not Cloud.objects.exists()
+
+
+EDITED = {"name": "xen1", "address": "10.0.0.1", "port": 22, "kind": "xenserver"}
+
+
+def test_what_reaches_a_host_otherwise_is_read_anew_and_what_does_not_is_not(operator: Client) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    host = Host.objects.create(name="xen1", address="10.0.0.1", kind="xenserver", next_read_at=later)
+    operator.post(reverse("host_edit", args=[host.pk]), {**EDITED, "notes": "new"})
+    assert Host.objects.get().next_read_at == later
+    operator.post(reverse("host_edit", args=[host.pk]), {**EDITED, "notes": "new", "address": "10.0.0.2"})
+    assert Host.objects.get().next_read_at <= timezone.now()
+    entries = AuditEntry.objects.filter(action="host.edit").order_by("number")
+    assert [entry.detail["changed"] for entry in entries] == [["notes"], ["address"]]
+
+
+def test_allowing_sha1_is_alarming_in_the_audit_trail_and_shown_on_the_page(operator: Client) -> None:
+    host = Host.objects.create(name="xen1", address="10.0.0.1", kind="xenserver")
+    operator.post(reverse("host_edit", args=[host.pk]), {**EDITED, "legacy": "on"})
+    assert AuditEntry.objects.get(action="host.edit").alarming
+    assert "may use SHA-1" in operator.get(host.get_absolute_url()).content.decode()
+    operator.post(reverse("host_edit", args=[host.pk]), EDITED)
+    assert not AuditEntry.objects.filter(action="host.edit").latest("number").alarming
+
+
+def test_all_readings_can_be_looked_through(logged_in: Callable[..., Client]) -> None:
+    host, viewer = Host.objects.create(name="xen1", address="10.0.0.1"), logged_in("viewer")
+    url = reverse("host_history", args=[host.pk])
+    assert "No readings yet" in viewer.get(url).content.decode()
+    now = timezone.now()
+    for minute in range(120):
+        change = [{"name": "Kernel", "before": f"k{minute}", "after": f"k{minute + 1}"}] if minute % 2 else []
+        HostReading.objects.create(host=host, at=now - timedelta(minutes=minute), changed=bool(change), changes=change)
+    news, everything = viewer.get(url), viewer.get(url + "?all=1&page=3")
+    assert len(news.context["page"]) == 50 and ": nothing new." not in news.content.decode()
+    assert len(everything.context["page"]) == 20 and ": nothing new." in everything.content.decode()
+    assert viewer.get(url + "?page=nonsense").status_code == 200
+
+
+def test_many_hosts_get_a_credential_at_once(operator: Client, credential: Credential) -> None:
+    many(3)
+    Host.objects.update(next_read_at=timezone.now() + timedelta(hours=1))
+    one = Host.objects.get(name="xen1")
+    asked = operator.post(reverse("hosts_credential"), {"host": one.pk}).content.decode()
+    assert "Credential for 1 host" in asked and "root key (logs in as root)" in asked
+    assert operator.post(reverse("hosts_credential"), {"host": one.pk, "really": "1"}).status_code == 422
+    operator.post(reverse("hosts_credential"), {"host": one.pk, "really": "1", "new-credential": credential.pk})
+    assert set(Host.objects.exclude(credential=None).values_list("name", flat=True)) == {"xen1"}
+    assert Host.objects.get(name="xen1").next_read_at <= timezone.now()
+    assert AuditEntry.objects.get(action="hosts.credential").detail["hosts"] == ["xen1"]
