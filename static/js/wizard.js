@@ -6,9 +6,6 @@ const said = document.getElementById("kept");
 
 let kept = new Map(); // by id, what the portal has of each input
 let sending = null; // the same, on its way
-let moment = 0; // counts requests and answers
-let saved = 0; // the moment of the last answer to something that was sent
-const began = new WeakMap(); // the moment of each request
 let own = false; // what is put in now is the answer to what was sent, not to a question after the worker
 let composing = false; // a character is being put together by an input method
 let submitted = false;
@@ -75,18 +72,16 @@ function arrived(event) {
   if (composing || target.isEqualNode(fresh)) event.detail.shouldSwap = false;
 }
 
-// An answer to a question that was asked before the last change was kept does not know that change.
-function late(event) {
+// Questions after the worker and what is sent never overlap: hx-sync lets them wait for each other.
+function answering(event) {
   const { requestConfig, xhr } = event.detail;
   own = requestConfig.elt === form;
   if (own && xhr.getResponseHeader("Portal-Kept") === "yes") kept = sending || kept;
-  if (!own && began.get(xhr) < saved) event.detail.shouldSwap = false;
 }
 
 function answered(event) {
   const { elt, xhr, successful } = event.detail;
   if (elt !== form) return;
-  saved = ++moment;
   if (!successful) tell("Not kept: the portal did not answer. It is tried again with your next change.");
   else tell(xhr.getResponseHeader("Portal-Kept") === "yes" ? "Kept." : "Not kept: see below.");
   sending = null;
@@ -117,8 +112,7 @@ function start() {
   // A phone may end a page that is not seen without a word.
   document.addEventListener("visibilitychange", () => document.hidden && keep());
   document.addEventListener("htmx:oobBeforeSwap", arrived);
-  document.addEventListener("htmx:beforeRequest", (event) => began.set(event.detail.xhr, ++moment));
-  document.addEventListener("htmx:beforeSwap", late);
+  document.addEventListener("htmx:beforeSwap", answering);
   document.addEventListener("htmx:afterRequest", answered);
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt !== form) return;

@@ -107,11 +107,12 @@ class TestWizard:
         page.reload()
         wait_for(lambda: page.wait_for_timeout(20) or held, "the first question after the worker")
         page.get_by_label("Folder").fill(str(place))
-        kept(page)
+        page.wait_for_timeout(700)  # longer than the pause after which it is sent
         route, answer = held[0]
         route.fulfill(response=answer)
-        page.wait_for_timeout(300)
+        kept(page)
         expect(page.get_by_label("Folder")).to_have_value(str(place))
+        assert Operation.objects.get(pk=number).params["folder"] == str(place)
 
     def test_back_and_forward_keep_even_what_is_wrong(self, page_as: PageAs, place: Path) -> None:
         page = page_as("operator")
@@ -131,9 +132,10 @@ class TestWizard:
 
     def test_two_windows_of_one_draft(self, page_as: PageAs, place: Path) -> None:
         first = page_as("operator")
-        begin(first)
+        number = begin(first)
         first.get_by_label("Folder").fill(str(place))
         kept(first)
+        wait_for(lambda: not Operation.objects.get(pk=number).planning, "the plan")
         second = first.context.new_page()
         second.goto(first.url)
         first.get_by_label("Word").fill("one")
