@@ -105,7 +105,12 @@ class TestWizard:
         held: list[Any] = []
         page.route("**/pages/where/?since=*", lambda route: route.continue_() if held else held.append((route, route.fetch())))
         page.reload()
-        wait_for(lambda: page.wait_for_timeout(20) or held, "the first question after the worker")
+
+        def asked() -> bool:
+            page.wait_for_timeout(20)  # lets the browser's events in
+            return bool(held)
+
+        wait_for(asked, "the first question after the worker")
         page.get_by_label("Folder").fill(str(place))
         page.wait_for_timeout(700)  # longer than the pause after which it is sent
         route, answer = held[0]
