@@ -30,11 +30,14 @@ HOUR = 3600
 PROGRESS = "releases.progress.MavenProgress"
 
 CHECKOUT = (
-    git.MIRROR
-    + """\
-commit=$3 branch=$5 maven=$6
+    """\
+set -eu
 mkdir -p "$4"
 top=$(cd "$4" && pwd)
+"""
+    + git.MIRROR
+    + """\
+commit=$3 branch=$5 maven=$6
 if ! safe cat-file -e "$commit^{commit}" 2>/dev/null; then
   echo "fetching $url"
   fetch -- "$url" '+refs/heads/*:refs/heads/*' '+refs/tags/*:refs/tags/*'

@@ -80,7 +80,7 @@ class TestBranches:
             ("rpm", "4.20.1.0"),
             ("deb", "4.20.1.0-acme"),
         }
-        assert {one.release for one in build.artefacts.filter(kind="rpm")} == {"1.acme"}
+        assert {one.release for one in build.artefacts.filter(kind="rpm")} == {"acme.1"}
 
     def test_cosmic_leaves_jars_of_the_new_number(self, yard: Yard) -> None:
         build = succeeded(yard.built(ref="cosmic", version="5.1.0.1", profiles=""))
@@ -113,16 +113,19 @@ class TestFailures:
     def test_a_failing_test_is_named(self, yard: Yard) -> None:
         operation = yard.built(patches=["8"], version="4.8.0.1", rpm="centos7")
         message = failed(operation, "maven")
-        assert "Practice Cloud Server" in message and "CapacityPlannerTest" in message
+        assert "Module practice-server: CapacityPlannerTest.processorsArePromisedTwice: " in message
         build = Build.objects.get(operation=operation)
         one = build.tests["failed"][0]
-        assert "CapacityPlannerTest" in one["suite"] and one["test"] in log(operation).splitlines()[one["line"]]
+        assert (
+            "CapacityPlannerTest" in one["suite"]
+            and one["test"] in log(operation).splitlines()[(step(operation, "maven").first_line or 0) + one["line"]]
+        )
         assert [module["state"] for module in build.modules].count("failed") == 1
         assert step(operation, "rpm").state == "skipped", "packages are made only of what passes"
 
     def test_a_compile_error_is_named(self, yard: Yard) -> None:
         message = failed(yard.built(patches=["9"], version="4.8.0.1"), "maven")
-        assert "DatabaseUpgradeChecker.java" in message and "Practice Cloud" in message
+        assert "Module practice-engine-schema: DatabaseUpgradeChecker.java, line 8: cannot find symbol" in message
 
 
 class TestAgain:
