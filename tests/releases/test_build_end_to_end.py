@@ -116,10 +116,9 @@ class TestFailures:
         assert "Module practice-server: CapacityPlannerTest.processorsArePromisedTwice: " in message
         build = Build.objects.get(operation=operation)
         one = build.tests["failed"][0]
-        assert (
-            "CapacityPlannerTest" in one["suite"]
-            and one["test"] in log(operation).splitlines()[(step(operation, "maven").first_line or 0) + one["line"]]
-        )
+        assert (one["suite"], one["test"]) == ("practice.server.CapacityPlannerTest", "processorsArePromisedTwice")
+        lines = log(operation).split("\n")[step(operation, "maven").first_line :]
+        assert one["test"] in lines[one["line"]], [number for number, line in enumerate(lines) if one["test"] in line]
         assert [module["state"] for module in build.modules].count("failed") == 1
         assert step(operation, "rpm").state == "skipped", "packages are made only of what passes"
 
