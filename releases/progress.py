@@ -81,7 +81,7 @@ class MavenProgress:
         return kept | shown
 
     def _done(self) -> int:
-        return sum(module["state"] in ("ok", "failed", "skipped") for module in self.modules)
+        return sum(module["state"] in ("ok", "failed") for module in self.modules)
 
     def feed(self, data: bytes, now: float) -> None:
         self.now = now

@@ -205,7 +205,7 @@ def _reactor(operation: Operation, step: Step, usual: Mapping[str, float]) -> Re
     reader = step.progress["reader"]
     modules, tests, problem = reader["modules"], reader.get("tests", {}), reader.get("problem") or {}
     line = step.first_line + problem["line"] if step.first_line is not None and "line" in problem else None
-    done = sum(module["state"] in ("ok", "failed", "skipped") for module in modules)
+    done = sum(module["state"] in ("ok", "failed") for module in modules)
     left = _left(step, modules, done, usual) if step.state == StepState.RUNNING else None
     failed = _failed(tests, step, operation.pk)
     return Reactor(step, modules, reader.get("module", 0), done, tests, failed, left, problem.get("text", ""), line_url(operation.pk, line))
