@@ -19,6 +19,8 @@ from tests.chaos.stack import wait_for
 
 pytestmark = pytest.mark.browser
 
+expect.set_options(timeout=15_000)  # other things run on the machine, too
+
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}
 
 

@@ -131,7 +131,7 @@ class TestRunning:
     def test_a_script_gets_only_what_moved(self, operator: Client, olga: User, folder: Path) -> None:
         operation = submitted("tests.ledger", olga, folder=str(folder), scripts=["ok"])
         page = operator.get(operation.get_absolute_url()).content.decode()
-        was = page.split('data-marks="')[1].split('"')[0]
+        was = page.split('name="was" value="')[1].split('"')[0]
         url = operation.get_absolute_url()
         assert 'id="acts"' not in operator.get(url, {"was": was}, headers=HTMX).content.decode()
         assert 'id="acts"' in operator.get(url, {"was": "0-older"}, headers=HTMX).content.decode()
