@@ -204,7 +204,7 @@ class TestARelease:
         page.evaluate("window.sameDocument = true")
         before = log_size(page)
         wait_for(lambda: log_size(page) > before, "a longer log", 60)
-        expect(progress.locator("li.ok").first).to_be_visible(timeout=BUILT)
+        expect(progress.locator(".module-list li", has_text="ok").first).to_be_visible(timeout=BUILT)
         expect(progress).to_contain_text("Unit tests", timeout=BUILT)
         expect(page.locator("#moving .states")).to_contain_text("Succeeded", timeout=BUILT)
         expect(page.locator("#moving")).to_contain_text("Every step was done and proved.")
@@ -221,12 +221,11 @@ class TestARelease:
 
     def _taken(self, page: Page, folder: Path, name: str) -> Path:
         """Downloaded by a click; the sum is the one that the page shows."""
-        link = page.locator(f'#artefacts a[download="{name}"]')
+        row = page.locator("#artefacts tr").filter(has=page.locator(f'a[download="{name}"]'))
         with page.expect_download() as download:
-            link.click()
+            row.locator("a").click()
         path = folder / name
         download.value.save_as(path)
-        row = page.locator("#artefacts tr").filter(has=link)
         expect(row.locator(f'[title="{said("sha256sum", str(path)).split()[0]}"]')).to_be_visible()
         return path
 
@@ -278,7 +277,7 @@ class TestWhatGoesWrong:
             started(page, "8")
             expect(page.locator("#moving .states")).to_contain_text("Failed", timeout=BUILT)
             progress = page.locator("#build-progress")
-            expect(progress.locator("li.failed")).to_contain_text("Practice Cloud Server", timeout=READ)
+            expect(progress.locator(".module-list li", has_text="failed")).to_contain_text("Practice Cloud Server", timeout=READ)
             link = progress.locator(".failed-tests a").first
             expect(link).to_contain_text("CapacityPlannerTest.")
             test = link.inner_text().split(".")[-1].strip()
