@@ -44,9 +44,18 @@ class Pool(models.Model):
     name = models.CharField(max_length=64, validators=[rules.label])
     cloud = models.ForeignKey(Cloud, on_delete=models.PROTECT, related_name="pools")
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.XENSERVER)
+    uuid = models.CharField(max_length=36, blank=True, editable=False, help_text="As the pool itself says, from its first reading on.")
+    state = models.JSONField(default=dict, blank=True, editable=False, help_text="The newest good reading, see hosts.xen.")
+    state_at = models.DateTimeField(null=True, blank=True, editable=False)
+    problem = models.TextField(blank=True, editable=False, help_text="Why the last attempt gave no reading; empty after a good one.")
+    problem_at = models.DateTimeField(null=True, blank=True, editable=False)
+    findings = models.JSONField(default=list, blank=True, editable=False, help_text="What the rulebook says to the newest reading.")
+    next_read_at = models.DateTimeField(default=timezone.now, editable=False)
+    claim = models.CharField(max_length=32, blank=True, editable=False, help_text="Which slice of a worker is reading it now.")
 
     class Meta:
         ordering = ["name"]
+        indexes = [models.Index(fields=["next_read_at"], name="pool_due"), models.Index(fields=["uuid"], name="pool_uuid")]
         constraints = [
             models.UniqueConstraint(
                 Lower("name"), "cloud", name="pool_name_once", violation_error_message="This cloud has a pool of this name already."
@@ -55,6 +64,27 @@ class Pool(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PoolReading(models.Model):
+    """One reading of a pool: `state` when it changed, or `error`. `changes` as in `HostReading`."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="readings")
+    at = models.DateTimeField()
+    state = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    changes = models.JSONField(default=list)
+    changed = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["pool", "-at"], name="pool_reading"),
+            models.Index(fields=["changed", "at"], name="pool_reading_retention"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pool_id} {self.at:%Y-%m-%d %H:%M:%S}"
 
 
 NOTHING_ELSE = "no-pty,no-agent-forwarding,no-port-forwarding,no-X11-forwarding"

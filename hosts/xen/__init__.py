@@ -1,0 +1,1 @@
+"""XenServer and XCP-ng: what a pool says, what that means, and the commands that change it."""
