@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,17 @@ def submit(operation: Operation, user: User) -> Operation:
     return operation
 
 
-def until(operation: Operation, key: str, *states: str) -> Operation:
-    """Small slices until this step is in one of these states."""
-    for _ in range(3000):
-        execution.slice_of(operation.pk, 0.1)
+def until(operation: Operation, key: str, *states: str, seconds: float = 300) -> Operation:
+    """The smallest slices until this step is in one of these states: no later step has begun then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        execution.slice_of(operation.pk, 0.002)
         operation.refresh_from_db()
         step = operation.steps.filter(key=key).first()
         if step and step.state in states:
             return operation
         assert not operation.final, f"{operation.state}: {operation.outcome}"
+        time.sleep(0.02)
     raise AssertionError(f"step {key} never was {' or '.join(states)}")
 
 

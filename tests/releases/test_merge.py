@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from opsportal.lab.forge import Forge
-from opsportal.operations import approval, planning
+from opsportal.operations import approval, conditions, planning
 from opsportal.operations.models import Operation
 from opsportal.operations.states import OperationState as S
 from releases.facts.mirror import Resolved
@@ -171,6 +171,23 @@ def test_latin_1_and_names_beyond_ascii_arrive_unharmed(forge: Forge, source: So
     )
     ours = git(forge.repository, "rev-parse", "4.8:client/webapp/labels_fr.properties")
     assert ours == git(forge.repository, "rev-parse", "refs/pull/11/head:client/webapp/labels_fr.properties")
+
+
+def test_a_push_that_was_cut_off_is_told_by_the_repository(
+    forge: Forge, source: Source, olga: User, anna: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof says yes after it, still yes when somebody has pushed on top, and no without it. The workspace stays to ask from."""
+    monkeypatch.setattr("releases.merging.tidy", lambda site: ())
+    operation = approved(planned(olga, source, "1"), olga, anna)
+    proof = next(step for step in operation.frozen().steps if step.key == "push").probe[0]
+    operation = run(operation)
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    new = git(forge.repository, "rev-parse", "4.8")
+    assert conditions.ask(proof, "local") == ""
+    practice.commit(forge.repository, "4.8", "NEWS", "on top\n")
+    assert conditions.ask(proof, "local") == ""
+    git(forge.repository, "update-ref", "refs/heads/4.8", f"{new}^")
+    assert f"instead of '{new}'" in conditions.ask(proof, "local")
 
 
 def test_undo_is_refused_with_the_way_that_there_is(source: Source, olga: User) -> None:
