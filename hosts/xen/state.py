@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter
 
 
 class Role(StrEnum):
@@ -163,3 +166,88 @@ class Pif:
     disallow_unplug: bool
     bond_slaves: tuple[str, ...] = ()
     carrier: bool | None = None
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """A host of the inventory as it was at a reading: exactly one of `view` and `error` is set."""
+
+    pk: int
+    name: str
+    address: str
+    view: Member | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class HostVms:
+    """How many virtual machines a host has, by power state. `host` is "" for those that are on none."""
+
+    host: str
+    running: int = 0
+    paused: int = 0
+    suspended: int = 0
+    halted: int = 0
+
+
+@dataclass(frozen=True)
+class VmTable:
+    """The pool's virtual machines in figures, and by name only those that matter: any with a restart priority, at most `NAMED`."""
+
+    NAMED: ClassVar[int] = 1000
+
+    total: int = 0
+    by_host: tuple[HostVms, ...] = ()
+    protected: tuple[Vm, ...] = ()
+    protected_total: int = 0
+
+    def running(self, host: str) -> int:
+        return sum(one.running for one in self.by_host if one.host == host)
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """What `Pool.state` holds, as plain JSON; `PoolState.of(pool.state)` gives it back, or None for a pool that was never read.
+
+    `members` are as fresh as `Pool.state_at`. Everything from `basics` on is what the pool as a whole said at `whole_at` (ISO 8601,
+    UTC; "" when it never answered): when nobody answers for the pool now, `silence` says how each host failed to, and those parts
+    are the ones of the reading before. `missing` names parts that could not be read at `whole_at` ("storage", "space", "vms",
+    "pifs"), each with the reason; they are then empty.
+    """
+
+    members: tuple[MemberState, ...]
+    silence: str = ""
+    whole_at: str = ""
+    speaker: int | None = None
+    """The inventory's host (pk) that answered for the pool."""
+    basics: Basics | None = None
+    hosts: tuple[XenHost, ...] = ()
+    storage: Storage | None = None
+    space: tuple[Space, ...] = ()
+    vms: VmTable | None = None
+    pifs: tuple[Pif, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stored: object) -> PoolState | None:
+        return TypeAdapter(cls).validate_python(stored) if stored else None
+
+    def plain(self) -> dict[str, Any]:
+        kept: dict[str, Any] = TypeAdapter(PoolState).dump_python(self, mode="json")
+        return kept
+
+    @property
+    def answers(self) -> bool:
+        """The pool as a whole was read at the same time as its members."""
+        return self.basics is not None and not self.silence
+
+    @property
+    def master(self) -> XenHost | None:
+        return self.host(self.basics.master) if self.basics else None
+
+    def host(self, uuid: str) -> XenHost | None:
+        return next((host for host in self.hosts if host.uuid == uuid), None)
+
+    def member(self, uuid: str) -> MemberState | None:
+        """The inventory's host with this uuid by its own word."""
+        return next((one for one in self.members if one.view and one.view.uuid == uuid), None)
