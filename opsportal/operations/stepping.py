@@ -150,34 +150,48 @@ def _judge(
     if cancelled:
         _close(attempt)
         settle(step, StepState.CANCELLED, "Stopped on request.")
-    elif code is not None and code not in action.ok:
+    elif code is not None and code not in (*action.ok, *action.unsure):
         _close(attempt)
         settle(step, StepState.FAILED, _exit_sentence(step, code))
     else:
         why_not = _first_failing(step, planned.probe, planned.target, lease)
-        _proved(operation, step, planned, attempt, why_not, code)
+        _proved(operation, step, planned, action, attempt, why_not, code)
     crash.point("after-verdict")
 
 
-def _exit_sentence(step: Step, code: int) -> str:
+def _exit_sentence(step: Step, code: int | None) -> str:
     error = step.progress.get("error") or ""
     return f"{step.message} The command ended with exit code {code}. {error}".strip()
 
 
-def _proved(operation: Operation, step: Step, planned: Planned, attempt: Attempt, why_not: str, code: int | None) -> None:
-    sure = code is not None or bool(planned.probe)
+def _proved(
+    operation: Operation, step: Step, planned: Planned, action: RunCommand, attempt: Attempt, why_not: str, code: int | None
+) -> None:
+    open_ended = code in action.unsure
+    sure = bool(planned.probe) or (code is not None and not open_ended)
     if not why_not and sure:
-        _succeed(operation, step, planned, "" if code is not None else "It was interrupted, but the probe shows that it is done.")
+        _succeed(operation, step, planned, _in_spite_of(code) if planned.probe else "")
         _close(attempt)
+    elif open_ended:
+        settle(step, StepState.UNKNOWN, f"{_exit_sentence(step, code)} It may still be carried out. {why_not or NOTHING_PROVES}")
     elif code is not None:
         _close(attempt)
-        settle(step, StepState.FAILED, f"The command ended well, but the proof fails: {why_not}")
+        ended = "The command ended well, but" if code == 0 else f"{_exit_sentence(step, code)} And"
+        settle(step, StepState.FAILED, f"{ended} the proof fails: {why_not}")
     elif planned.effect is not Effect.NON_IDEMPOTENT:
         _close(attempt)  # issuing it again is declared harmless: the next round makes a new attempt
     else:
-        settle(
-            step, StepState.UNKNOWN, f"The command was cut off and left no exit code. {why_not or 'Nothing can prove whether it happened.'}"
-        )
+        settle(step, StepState.UNKNOWN, f"The command was cut off and left no exit code. {why_not or NOTHING_PROVES}")
+
+
+NOTHING_PROVES = "Nothing can prove whether it happened."
+
+
+def _in_spite_of(code: int | None) -> str:
+    """What a person should know about a step that was proved although its command did not simply end well."""
+    if code is None:
+        return "It was interrupted, but the probe shows that it is done."
+    return f"The command ended with exit code {code}, but the probe shows that it is done." if code else ""
 
 
 def _close(attempt: Attempt) -> None:

@@ -43,11 +43,15 @@ class Condition:
 
 @dataclass(frozen=True)
 class RunCommand:
-    """Runs detached on the target, at most once for a step's attempt. `timeout` in seconds; `ok` are exit codes that count as done."""
+    """Runs detached on the target, at most once for a step's attempt. `timeout` in seconds; `ok` are exit codes that count as done.
+
+    `unsure` are exit codes that leave open whether it happened: the probe may show that it did, else the step is unknown.
+    """
 
     command: Command
     timeout: int
     ok: tuple[int, ...] = (0,)
+    unsure: tuple[int, ...] = ()
     kind: Literal["run"] = "run"
 
 
