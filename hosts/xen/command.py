@@ -21,10 +21,14 @@ TIMED_OUT = 124
 
 
 def xe(*words: str, seconds: int = 60) -> Command:
-    """`xe WORDS` for reading: a killed `xe` may still be executed later by xapi, so nothing with an effect is sent this way."""
+    """`xe WORDS` for reading. What has an effect goes through `xe_change`: a killed `xe` may still be executed later by xapi."""
     return Command(script=LIMITED, argv=(str(seconds), "xe", *words), gist=shlex.join(("xe", *words)))
 
 
-def xe_change(*words: str) -> Command:
-    """`xe WORDS` that changes something. It has no limit of its own: killing it would not undo it, nor tell whether it happened."""
-    return Command(("xe", *words))
+def xe_change(*words: str, seconds: int = 0) -> Command:
+    """`xe WORDS` that changes something. Without `seconds` it is waited for as long as it takes.
+
+    With `seconds` it is left after that time and ends with 124. That does not undo it: xapi may still be at it, or do it when its
+    master is back. So 124 belongs in `RunCommand.unsure`, never in `ok` without a probe.
+    """
+    return xe(*words, seconds=seconds) if seconds else Command(("xe", *words))
