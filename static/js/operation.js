@@ -28,3 +28,10 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail: { target, fragment } 
     else other.value = input.value;
   }
 });
+
+// Who was signed out elsewhere keeps what they read: the log beside it says so, within seconds and by itself.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { elt, xhr } = event.detail;
+  const log = document.querySelector(".log-live");
+  if (elt.id === "watch" && xhr.getResponseHeader("HX-Redirect") && log?.checkVisibility()) event.preventDefault();
+});

@@ -447,14 +447,18 @@ def test_signing_out_elsewhere_ends_the_stream_within_ten_seconds(live: Live, pa
     user = live.person("", "viewer")
     page = opened(page_as(user=user), operation)
     expect(connection(page)).to_have_text("Live")
+    prints(operation, b"for you\n")
+    expect(line(page, 1)).to_have_text("for you")
     user.is_active = False
     user.save()
     began = time.monotonic()
     expect(connection(page)).to_contain_text("You are signed out", timeout=10 * SECOND)
     assert time.monotonic() - began < 10
     prints(operation, b"not for you\n")
+    page.evaluate("document.dispatchEvent(new CustomEvent('portal:operation', { detail: {} }))")  # the page asks for what moves
     page.wait_for_timeout(1500)
-    expect(line(page, 1)).not_to_be_attached()
+    expect(line(page, 1)).to_have_text("for you")
+    expect(line(page, 2)).not_to_be_attached()
 
 
 def test_the_phone_shows_it_too(live: Live, page_as: PageAs) -> None:

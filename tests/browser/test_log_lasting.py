@@ -62,6 +62,11 @@ def ended(operation: Operation) -> bool:
     return operation.final
 
 
+def begun(operation: Operation) -> bool:
+    operation.refresh_from_db()
+    return operation.started_at is not None
+
+
 def test_a_hundred_lost_connections_lose_and_double_nothing(live: Live) -> None:
     operation, chance = printing(live, 1500, 10), random.Random(3)
     viewer = reader(live, operation)
@@ -79,6 +84,7 @@ def test_a_hundred_lost_connections_lose_and_double_nothing(live: Live) -> None:
 def test_the_script_loses_and_doubles_nothing_either(live: Live, page_as: PageAs) -> None:
     """The page's own modules, their connection closed and opened again a hundred times."""
     operation = printing(live, 1000, 8)
+    wait_for(lambda: begun(operation), "the start")  # at which a page that was opened before is loaded again
     page = opened(page_as("viewer"), operation)
     found: Any = page.evaluate(
         """async ([pk, seed]) => {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 from opsportal.operations import journal, log_views, news, stream
 from opsportal.operations.models import LogChunk, Operation, Step
 from tests.operations.logging_operations import described, logged
+
+T = TypeVar("T")
 
 NASTY = [
     "data: forged\n\nevent: end\ndata: {}\n\n",
@@ -93,6 +96,12 @@ def log_payload(number: int) -> dict[str, Any]:
     return {"first": number, "lines": [f"line {number}"], "total": number + 1, "next": number + 1, "bytes": number + 1}
 
 
+def alone(work: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own: Playwright's loop runs in this one for as long as the session lasts."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def test_a_viewer_who_lags_is_told_only_how_long_the_log_is() -> None:
     async def watched() -> list[dict[str, Any]]:
         viewer, hub = stream.Viewer(7), stream.hub()
@@ -102,7 +111,7 @@ def test_a_viewer_who_lags_is_told_only_how_long_the_log_is() -> None:
         hub.tell(7, "end", {"state": "succeeded"})
         return [event async for data in stream.watch(viewer) for event in parsed(data)]
 
-    events = asyncio.run(watched())
+    events = alone(watched())
     assert events[0]["data"]["lines"] == []
     assert events[0]["data"]["total"] == stream.MAX_QUEUE + 10
     assert len(events) < 20
@@ -119,7 +128,7 @@ def test_a_viewer_gets_what_came_after_its_snapshot_and_nothing_twice() -> None:
         hub.tell(7, "end", {"state": "failed"})
         return [event async for data in stream.watch(viewer) for event in parsed(data)]
 
-    events = asyncio.run(watched())
+    events = alone(watched())
     assert [event["data"].get("lines") for event in events] == [["line 5"], None]
 
 
@@ -141,7 +150,7 @@ def test_a_quiet_log_is_told_at_once_and_a_busy_one_in_turns() -> None:
         await reading
         return taken
 
-    taken = asyncio.run(pieces())
+    taken = alone(pieces())
     assert len(parsed(taken[0])) <= 2
     assert len(taken) < 10
     assert [event["data"].get("first") for data in taken for event in parsed(data)] == [*range(20), None]
