@@ -52,6 +52,14 @@ def secret_of(credential: Credential) -> Secret:
     return store.read_keyring(settings.KEY_FILE).open(credential.secret, _context(credential))
 
 
+def named(rest: str) -> Secret:
+    """Opens "credential:ID" (given without "credential:") for a step that writes it to a host. Raises `KeyringError`."""
+    credential = Credential.objects.filter(pk=int(rest)).first() if rest.isascii() and rest.isdigit() else None
+    if credential is None:
+        raise KeyringError("The credential was removed: choose another one in a new plan.")
+    return secret_of(credential)
+
+
 @transaction.atomic
 def seal_all_again() -> int:
     """Seals every secret with the first key of the key file, and says how many. Raises `KeyringError`, and then changes nothing."""

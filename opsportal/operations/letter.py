@@ -29,6 +29,7 @@ PROOFS = {
     "run": "Its exit code alone.",
     "put": "The file is read back and compared.",
     "stored": "The file is read back and compared.",
+    "secret": "The file is read back and compared.",
     "fetch": "Every file arrives whole.",
     "wait": "That it holds.",
     "expect": "That it holds.",

@@ -19,8 +19,20 @@ from opsportal.operations.following import follow
 from opsportal.operations.leases import Lease, LeaseLost
 from opsportal.operations.models import Attempt, Operation, Step
 from opsportal.operations.states import StepState
-from opsportal.operations.steps import Condition, Effect, Expect, FetchFiles, PutFile, PutStored, RunCommand, WaitFor
+from opsportal.operations.steps import (
+    SECRET_HERE,
+    Condition,
+    Effect,
+    Expect,
+    FetchFiles,
+    PutFile,
+    PutSecret,
+    PutStored,
+    RunCommand,
+    WaitFor,
+)
 from opsportal.operations.steps import Step as Planned
+from opsportal.secrets.store import KeyringError
 from opsportal.transport.base import Transport
 from opsportal.transport.command import Command
 from opsportal.transport.detached import Detached, Exists, Fenced, Kind, Started
@@ -45,9 +57,11 @@ def advance(operation: Operation, step: Step, planned: Planned, lease: Lease, un
         _short(operation, step, planned, lambda: _act(operation, action, planned), lease)
 
 
-def _act(operation: Operation, action: PutFile | PutStored | FetchFiles, planned: Planned) -> None:
+def _act(operation: Operation, action: PutFile | PutStored | PutSecret | FetchFiles, planned: Planned) -> None:
     if isinstance(action, PutFile):
         _put(action, planned)
+    elif isinstance(action, PutSecret):
+        _put_secret(action, planned)
     elif isinstance(action, PutStored):
         _put_stored(action, planned)
     else:
@@ -260,6 +274,24 @@ def _put_stored(action: PutStored, planned: Planned) -> None:
     transport = targets.connect(planned.target)
     try:
         transport.put(action.path, data, mode=action.mode)
+        if _content(transport, action.path) != data:
+            raise _NotDone(f"{action.path} does not read back as it was written.")
+    finally:
+        transport.close()
+
+
+def _put_secret(action: PutSecret, planned: Planned) -> None:
+    """What could not be looked up or read back is said without it."""
+    try:
+        secret = targets.secret(action.secret)
+    except KeyringError as error:
+        raise _NotDone(f"{action.called} could not be read, so nothing was written. {error}") from None
+    if "\n" in secret.reveal():
+        raise _NotDone(f"{action.called} has more than one line, which this file cannot hold. Nothing was written.")
+    data = action.content.replace(SECRET_HERE, secret.reveal()).encode()
+    transport = targets.connect(planned.target)
+    try:
+        transport.put(action.path, data, mode=0o600)
         if _content(transport, action.path) != data:
             raise _NotDone(f"{action.path} does not read back as it was written.")
     finally:

@@ -80,6 +80,24 @@ class PutStored:
     kind: Literal["stored"] = "stored"
 
 
+SECRET_HERE = "{secret}"  # noqa: S105 - marks the place, is none
+
+
+@dataclass(frozen=True)
+class PutSecret:
+    """Writes a file for the login alone, with a secret that the plan only names.
+
+    `secret` is "KIND:ID" by `settings.SECRETS`, such as "credential:3"; `called` says what it is. It is looked up when the file is
+    sent and kept nowhere: not in the plan, the log or an argument. In `content` it stands where `SECRET_HERE` stands.
+    """
+
+    path: str
+    secret: str
+    called: str
+    content: str = SECRET_HERE
+    kind: Literal["secret"] = "secret"
+
+
 @dataclass(frozen=True)
 class FetchFiles:
     """Copies files from the target into the portal's store, under the operation's own folder.
@@ -109,7 +127,7 @@ class Expect:
     kind: Literal["expect"] = "expect"
 
 
-Action = Annotated[RunCommand | PutFile | PutStored | FetchFiles | WaitFor | Expect, Field(discriminator="kind")]
+Action = Annotated[RunCommand | PutFile | PutStored | PutSecret | FetchFiles | WaitFor | Expect, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from opsportal.operations.models import Operation
+from opsportal.secrets.value import Secret
 from opsportal.transport.base import Transport
 from opsportal.transport.detached import Detached
 from opsportal.transport.local import LocalTransport
@@ -19,6 +20,13 @@ def connect(target: str) -> Transport:
     kind, _, rest = target.partition(":")
     transport: Transport = import_string(settings.TARGETS[kind])(rest)
     return transport
+
+
+def secret(name: str) -> Secret:
+    """What "KIND:ID" stands for, by `settings.SECRETS`. Raises `KeyringError`."""
+    kind, _, rest = name.partition(":")
+    found: Secret = import_string(settings.SECRETS[kind])(rest)
+    return found
 
 
 def local(_rest: str) -> Transport:
