@@ -312,6 +312,9 @@ RUNBOOKS = [
 TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connections.connect"}
 """Which function opens a target: "local", or "host:3"."""
 
+SECRETS = {"credential": "hosts.sealing.named"}
+"""Which function gives a secret that a step writes to a host: "credential:3"."""
+
 TARGET_NAMES = {"host": "hosts.queries.called"}
 """Which function says what people call targets of a kind, and where their pages are."""
 
