@@ -91,6 +91,7 @@ INSTALLED_APPS = [
     "opsportal.lab",
     "hosts",
     "releases",
+    "networking",
 ]
 
 MIDDLEWARE = [

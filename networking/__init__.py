@@ -1,0 +1,1 @@
+"""Networking of hypervisors: Open vSwitch, tunnels, virtual addresses, controllers."""
