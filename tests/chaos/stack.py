@@ -17,6 +17,8 @@ from pathlib import Path
 
 import django
 
+from tests import ending
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -134,11 +136,12 @@ def wait_for(condition: object, what: str, seconds: float = 30) -> None:
 @contextmanager
 def portal(state: Path, **environment: str) -> Iterator[Stack]:
     """The stack, with this process's own Django pointed at the same database."""
+    ending.on_term()
     stack = Stack(state, **environment)
-    stack.start()
-    os.environ.update({name: value for name, value in stack.env.items() if name not in ("PATH", "HOME")})
-    django.setup()
     try:
+        stack.start()
+        os.environ.update({name: value for name, value in stack.env.items() if name not in ("PATH", "HOME")})
+        django.setup()
         yield stack
     finally:
         stack.stop()

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import ending
+
 ROOT = Path(__file__).resolve().parents[2]
 
 OPTIONS = {
@@ -57,17 +59,19 @@ def server() -> Iterator[str]:
     try:
         run(binary("initdb"), "-D", data, "-U", "opsportal", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         options = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in OPTIONS.items())
-        run(binary("pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", f"{options} -k {folder}", "start")
         try:
+            run(binary("pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", f"{options} -k {folder}", "start")
             run(binary("createdb"), "-h", str(folder), "-U", "opsportal", "opsportal")
             yield f"postgres://opsportal@/{folder}/opsportal"
         finally:
-            run(binary("pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
+            if (folder / "data" / "postmaster.pid").exists():
+                run(binary("pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def main(argv: list[str]) -> int:
+    ending.on_term()
     with server() as url:
         return subprocess.run(argv, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
 
