@@ -19,6 +19,19 @@ exit 124
 
 TIMED_OUT = 124
 
+GONE = 75
+"""What a change ends with when xapi went away while it was at it: nobody knows whether it was carried out."""
+
+CHANGING = f"""
+said=$(exec 2>&1{LIMITED})
+code=$?
+[ -z "$said" ] || printf '%s\\n' "$said"
+case "$code $said" in
+"1 "*"Lost connection to the server"*) exit {GONE} ;;
+esac
+exit "$code"
+"""
+
 
 def xe(*words: str, seconds: int = 60) -> Command:
     """`xe WORDS` for reading. What has an effect goes through `xe_change`: a killed `xe` may still be executed later by xapi."""
@@ -28,7 +41,8 @@ def xe(*words: str, seconds: int = 60) -> Command:
 def xe_change(*words: str, seconds: int = 0) -> Command:
     """`xe WORDS` that changes something. Without `seconds` it is waited for as long as it takes.
 
-    With `seconds` it is left after that time and ends with 124. That does not undo it: xapi may still be at it, or do it when its
-    master is back. So 124 belongs in `RunCommand.unsure`, never in `ok` without a probe.
+    With `seconds` it is left after that time and ends with `TIMED_OUT`; when xapi restarts meanwhile it ends with `GONE`. Neither
+    undoes it: xapi may still be at it, or do it when its master is back. So both belong in `RunCommand.unsure`.
     """
-    return xe(*words, seconds=seconds) if seconds else Command(("xe", *words))
+    gist = shlex.join(("xe", *words))
+    return Command(script=CHANGING, argv=(str(seconds), "xe", *words), gist=gist) if seconds else Command(("xe", *words))
