@@ -1,0 +1,208 @@
+"""One seat of the lab: a world, its machines, and the commands that its hosts are busy with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import shlex
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsportal.lab.machines.machine import INVENTORY, Machine, host_key
+from opsportal.lab.xen.world import Call, Event, World
+
+log = logging.getLogger("opsportal.lab")
+
+LARGEST = 4 * 1024**2
+SEND_SECONDS = 2.0
+SAVE_SECONDS = 2.0
+
+PROMPTS = {"pool-eject", "host-forget", "host-declare-dead", "host-license-add", "vm-uninstall", "sr-destroy", "sr-forget"}
+FORCED = {"--force", "force=true"}
+
+
+def prompts(words: list[str]) -> bool:
+    """It may read what is typed: nothing else takes away the standard input of a script around it."""
+    program = words[0].rsplit("/", 1)[-1]
+    return program == "xe-reset-networking" or (program == "xe" and bool(PROMPTS & set(words)) and not FORCED & set(words))
+
+
+@dataclass
+class Client:
+    """A program inside a host that waits for its answer."""
+
+    machine: Machine
+    socket: socket.socket
+    buffer: bytes = b""
+    words: list[str] = field(default_factory=list)
+    call: Call | None = None
+    answered: bool = False
+
+
+class Seat:
+    """Used by the lab's thread alone, like its machines."""
+
+    def __init__(self, name: str, folder: Path, world: World, speed: float, password: str) -> None:
+        self.name, self.folder, self.world, self.speed, self.password = name, folder, world, speed, password
+        self.machines: dict[str, Machine] = {}
+        self.clients: list[Client] = []
+        self.events: list[dict[str, Any]] = []
+        """What happened last, for people: newest first."""
+        self.dirty, self.saved_at = False, 0.0
+        self._base, self._since = world.now, time.monotonic()
+
+    def make(self, *, anew: bool = False) -> None:
+        """Machines for every host of the world; disks that are there already stay unless `anew`."""
+        keys: dict[str, str] = {}
+        self.dirty = True
+        for ident in self.world.hosts():
+            machine = self.machines.get(ident) or Machine(ident, self.world.hostname(ident), self.folder / ident, self.password)
+            self.machines[ident] = machine
+            files = self.world.files(ident)
+            twin = _value(files.get(INVENTORY, ""), "INSTALLATION_UUID") or ident
+            if not machine.made or anew:
+                old = machine.key if machine.made else ""
+                old_sshd = _value(files.get(INVENTORY, ""), "PRODUCT_VERSION").startswith("6.2")
+                machine.make(files, old or keys.get(twin) or host_key(old=old_sshd))
+            keys.setdefault(twin, machine.key)  # the clone of a host has its host key too
+
+    def restart(self, world: World) -> None:
+        """With another world, from its beginning. The machines must be off."""
+        self.world, self.events = world, []
+        self._base, self._since = world.now, time.monotonic()
+        self.make(anew=True)
+
+    # Time
+
+    @property
+    def now(self) -> float:
+        """Seconds of the world."""
+        return self._base + (time.monotonic() - self._since) * self.speed
+
+    def run_at(self, speed: float) -> None:
+        self._base, self._since, self.speed = self.now, time.monotonic(), speed
+
+    def wait(self) -> float | None:
+        """Real seconds until something is due in the world; None when nothing is."""
+        due = self.world.next_at()
+        return None if due is None else max(0.0, (due - self.now) / self.speed)
+
+    def turn(self) -> list[Event]:
+        """Lets the world go on, brings the files up to date and answers who can be answered. Power is the lab's to switch."""
+        self.world.advance(self.now)
+        events = self.world.take_events()
+        for event in events:
+            self._note(event)
+            self.machines[event.host].apply(event.writes)
+        self._answer()
+        return events
+
+    def _note(self, event: Event) -> None:
+        self.dirty = True
+        if event.kind != "files":
+            self.events[:0] = [{"at": self.world.now, "host": event.host, "kind": event.kind, "why": event.why}]
+            del self.events[200:]
+        if event.why:
+            self.machines[event.host].note(f"{event.kind}: {event.why}")
+
+    # Commands
+
+    def start(self, client: Client, stdin: str = "") -> None:
+        machine = client.machine
+        machine.note(f"xe-cli: {shlex.join(map(_unsaid, client.words))}")
+        client.call = self.world.start(machine.ident, client.words, self.seen(machine), stdin)
+        self.dirty = True
+
+    def seen(self, machine: Machine) -> dict[str, str | None]:
+        """The present text of the files that the world knows."""
+        return {path: machine.disk.read(path) for path in self.world.files(machine.ident)}
+
+    def tell(self, machine: Machine) -> None:
+        """A command on the host has ended: it may have changed files."""
+        self.world.saw(machine.ident, self.seen(machine))
+
+    def leave(self, client: Client) -> None:
+        """It was killed, or it has its answer."""
+        if client in self.clients:
+            self.clients.remove(client)
+        if client.call is not None and not client.call.done:
+            client.call.abandon()
+        client.socket.close()
+
+    def read(self, client: Client, data: bytes, release: Callable[[Client], None]) -> None:
+        """What a program inside said: a whole line is a request."""
+        client.buffer += data
+        if len(client.buffer) > LARGEST:
+            release(client)
+        while b"\n" in client.buffer:
+            line, client.buffer = client.buffer.split(b"\n", 1)
+            try:
+                self._request(client, json.loads(line))
+            except (ValueError, KeyError, TypeError, OSError) as error:
+                log.warning("%s: a request was not understood: %s", client.machine.ident, error)
+                release(client)
+
+    def _request(self, client: Client, request: dict[str, Any]) -> None:
+        if not client.words:
+            client.words = [str(word) for word in request["words"]]
+            if prompts(client.words):
+                _send(client.socket, {"read": True})
+                return
+        if client.call is None:
+            self.start(client, str(request.get("stdin", "")))
+
+    def _answer(self) -> None:
+        for client in [one for one in self.clients if one.call is not None and one.call.done and not one.answered]:
+            call = client.call
+            assert call is not None
+            client.machine.apply(call.writes)
+            with contextlib.suppress(OSError):
+                _send(client.socket, {"out": call.out, "err": call.err, "code": call.code})
+                client.socket.shutdown(socket.SHUT_WR)
+            client.answered = True
+
+    # On disk
+
+    def save(self, *, now: bool = False) -> None:
+        if not self.dirty or (not now and time.monotonic() - self.saved_at < SAVE_SECONDS):
+            return
+        self.dirty, self.saved_at = False, time.monotonic()
+        new = self.folder / "world.new"
+        new.write_text(json.dumps(self.world.dump()))
+        new.replace(self.folder / "world.json")
+
+
+def load(folder: Path) -> World | None:
+    """The world that was saved; None when there is none, or another version of the portal wrote it."""
+    try:
+        return World.load(json.loads((folder / "world.json").read_text()))
+    except FileNotFoundError:
+        return None
+    except Exception:
+        log.exception("The saved practice cloud in %s cannot be read; it begins anew.", folder)
+        return None
+
+
+def _send(to: socket.socket, answer: dict[str, Any]) -> None:
+    to.settimeout(SEND_SECONDS)
+    to.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _unsaid(word: str) -> str:
+    """Without the password of `xe pool-join`."""
+    return re.sub(r"(?s)(password=).*", r"\1...", word)
+
+
+def _value(text: str, key: str) -> str:
+    """From KEY='value' lines."""
+    for line in text.splitlines():
+        name, sign, value = line.partition("=")
+        if sign and name == key:
+            return value.strip("'\"")
+    return ""
