@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from opsportal.operations import approval, audit, dispatch, leases, moves, planning, stepping, stream, targets
+from opsportal.operations import approval, audit, dispatch, leases, moves, planning, restorations, stepping, stream, targets
 from opsportal.operations.facts import FactError
 from opsportal.operations.guards import Level
 from opsportal.operations.leases import Lease
@@ -95,7 +95,7 @@ def _occupied(operation: Operation) -> str:
     """Take the locks; says who has them, or which restoration is open on them."""
     if not operation.book.settles:
         open_ones = Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks)
-        if restoration := open_ones.exclude(operation=operation).first():
+        if restoration := open_ones.exclude(pk__in=restorations.of(operation)).first():
             where = f"{restoration.title} (operation #{restoration.operation_id})"
             return f"{restoration.resource} has an open restoration: {where}. Settle it first."
     return leases.acquire(operation, operation.locks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from pydantic import TypeAdapter
 
@@ -32,9 +33,18 @@ def open_(operation: Operation, step: Step, planned: Planned) -> None:
     )
 
 
+def of(operation: Operation) -> QuerySet[Restoration]:
+    """Its own, and those of the operations that it takes up again: it goes on from what they left, and brings it back."""
+    numbers, one = [operation.pk], operation
+    while one.kind == Operation.Kind.RETRY and one.after is not None:
+        one = one.after
+        numbers.append(one.pk)
+    return Restoration.objects.filter(operation__in=numbers)
+
+
 def settle(operation: Operation, key: str, by: str) -> None:
     """Brought back and proved."""
-    Restoration.objects.filter(operation=operation, key=key).exclude(state=Restoration.State.SETTLED).update(
+    of(operation).filter(key=key).exclude(state=Restoration.State.SETTLED).update(
         state=Restoration.State.SETTLED, settled_at=Now(), settled_by=by
     )
 
