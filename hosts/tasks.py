@@ -10,6 +10,7 @@ from django.db import transaction
 
 from hosts import adding, reading, scanning
 from hosts.models import Host, HostDraft
+from hosts.tails import following, keeping, listing
 from opsportal.celery import app
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,21 @@ def read_due() -> None:
         wake_reader()
     reading.trim()
     adding.trim()
+    keeping.trim()
+
+
+@shared_task(queue="ssh", soft_time_limit=60)  # type: ignore[untyped-decorator] # celery has no annotations
+def follow_logs() -> None:
+    """One look at every log that is due, and a message for the next. The schedule begins anew what lost its message."""
+    for host_id in listing.waiting():
+        listing.look(host_id)
+    following.look_at_due(wake_tails)
+
+
+@shared_task(queue="ssh", soft_time_limit=60)  # type: ignore[untyped-decorator] # celery has no annotations
+def list_logs(host_id: int) -> None:
+    """Finds which logs a host has."""
+    listing.look(host_id)
 
 
 def wake_draft(draft: HostDraft) -> None:
@@ -55,12 +71,20 @@ def wake_reader() -> None:
     _send("read_due")
 
 
-def _send(task: str, *args: Any) -> None:
+def wake_log_list(host: Host) -> None:
+    _send("list_logs", host.pk)
+
+
+def wake_tails(seconds: float = 0) -> None:
+    _send("follow_logs", seconds=seconds)
+
+
+def _send(task: str, *args: Any, seconds: float = 0) -> None:
     """Once the transaction commits. A broker that is away is no error: the schedule picks it up."""
 
     def send() -> None:
         try:
-            app.send_task(f"hosts.tasks.{task}", args=list(args), queue="ssh", retry=False)
+            app.send_task(f"hosts.tasks.{task}", args=list(args), queue="ssh", retry=False, countdown=seconds or None)
         except Exception as error:  # whatever the broker's client raises
             logger.warning("%s was not sent to a worker: %s", task, error)
 

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from hosts import cloud_views, credential_views, import_views, views, wizard_views
+from hosts import cloud_views, credential_views, import_views, pool_views, views, wizard_views
+from hosts.tails import views as tail_views
 
 urlpatterns = [
     path("", views.hosts, name="hosts"),
@@ -29,12 +30,26 @@ urlpatterns = [
     path("<int:pk>/read/", views.host_read, name="host_read"),
     path("<int:pk>/scan/", views.host_scan, name="host_scan"),
     path("<int:pk>/pin/", views.host_pin, name="host_pin"),
+    path("<int:pk>/logs/", tail_views.host_logs, name="host_logs"),
+    path("<int:pk>/logs/look/", tail_views.host_logs_look, name="host_logs_look"),
+    path("<int:pk>/logs/follow/", tail_views.host_logs_follow, name="host_logs_follow"),
+    path("logs/<int:pk>/", tail_views.tail, name="tail"),
+    path("logs/<int:pk>/stop/", tail_views.tail_stop, name="tail_stop"),
+    path("logs/<int:pk>/lines", tail_views.tail_lines, name="tail_lines"),
+    path("logs/<int:pk>/search", tail_views.tail_search, name="tail_search"),
+    path("logs/<int:pk>/raw", tail_views.tail_raw, name="tail_raw"),
+    path("logs/<int:pk>/events", tail_views.tail_events, name="tail_events"),
     path("clouds/", cloud_views.clouds, name="clouds"),
     path("clouds/new/", cloud_views.cloud_edit, name="cloud_new"),
     path("clouds/<int:pk>/", cloud_views.cloud_edit, name="cloud"),
     path("clouds/<int:pk>/remove/", cloud_views.cloud_remove, name="cloud_remove"),
     path("pools/new/", cloud_views.pool_edit, name="pool_new"),
-    path("pools/<int:pk>/", cloud_views.pool_edit, name="pool"),
+    path("pools/<int:pk>/", pool_views.pool, name="pool"),
+    path("pools/<int:pk>/edit/", cloud_views.pool_edit, name="pool_edit"),
+    path("pools/<int:pk>/read/", pool_views.pool_read, name="pool_read"),
+    path("pools/<int:pk>/history/", pool_views.pool_history, name="pool_history"),
+    path("pools/<int:pk>/card/", pool_views.pool_card, name="pool_card"),
+    path("pools/<int:pk>/card.txt", pool_views.pool_card_text, name="pool_card_text"),
     path("pools/<int:pk>/remove/", cloud_views.pool_remove, name="pool_remove"),
     path("credentials/", credential_views.credentials, name="credentials"),
     path("credentials/new/", credential_views.credential_new, name="credential_new"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -296,6 +297,8 @@ CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "opsportal.operations.tasks.sweep", "schedule": 5.0, "options": {"queue": "control", "expires": 10}},
     "read": {"task": "hosts.tasks.read_due", "schedule": 15.0, "options": {"queue": "ssh", "expires": 15}},
+    "networks": {"task": "networking.tasks.read_due", "schedule": 15.0, "options": {"queue": "ssh", "expires": 15}},
+    "tails": {"task": "hosts.tasks.follow_logs", "schedule": 5.0, "options": {"queue": "ssh", "expires": 5}},
     "nightly": {"task": "releases.tasks.start_due_builds", "schedule": 30.0, "options": {"queue": "control", "expires": 60}},
     "retention": {"task": "releases.tasks.apply_retention", "schedule": 3600.0, "options": {"queue": "build", "expires": 3600}},
 }
@@ -329,6 +332,20 @@ LEASE_SECONDS = 20
 SLICE_SECONDS = 45
 APPROVAL_HOURS = 4
 LOG_CAP_BYTES = env.int("OPSPORTAL_LOG_CAP_BYTES", default=4 * 1024**3)
+TAIL_CAP_BYTES = 16 * 1024**2
+"""What is kept of a host's log that somebody follows."""
+
+
+def _log_places() -> list[str]:
+    """Absolute paths, in which a * stands for anything within one name."""
+    more: list[str] = env.list("OPSPORTAL_LOG_PLACES", default=[])
+    if wrong := [place for place in more if not re.fullmatch(r"(/[A-Za-z0-9_@+*-][A-Za-z0-9_.@+*-]*)+", place)]:
+        raise ImproperlyConfigured(f"OPSPORTAL_LOG_PLACES: {wrong[0]} is not the absolute path of a log, as in /srv/app/log/*.log")
+    return more
+
+
+LOG_PLACES = _log_places()
+"""Logs of hosts that may be followed besides the usual ones (see hosts.tails.places)."""
 
 COMMITTER_NAME = env.str("OPSPORTAL_COMMITTER_NAME", default="opsportal")
 COMMITTER_EMAIL = env.str("OPSPORTAL_COMMITTER_EMAIL", default="opsportal@localhost.invalid")

@@ -20,6 +20,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from hosts.models import Cloud, Credential, Host, HostDraft, HostImport, Pool
+from hosts.tails.models import Tail
 from opsportal.operations import registry
 from opsportal.operations.models import Operation, Restoration, Step
 from opsportal.web.access import ROLES
@@ -91,12 +92,26 @@ TABLE: dict[str, Row] = {
     "host_read": Row(post="operator"),
     "host_scan": Row(post=EDITOR),
     "host_pin": Row(post=EDITOR),
+    "host_logs": Row(get="operator"),
+    "host_logs_look": Row(post="operator"),
+    "host_logs_follow": Row(post="operator"),
+    "tail": Row(get="operator"),
+    "tail_stop": Row(post="operator"),
+    "tail_lines": Row(get="operator"),
+    "tail_search": Row(get="operator"),
+    "tail_raw": Row(get="operator"),
+    "tail_events": Row(get="operator"),
     "clouds": Row(get="viewer"),
     "cloud_new": Row(get="operator", post="operator"),
     "cloud": Row(get="operator", post="operator"),
     "cloud_remove": Row(post="operator"),
     "pool_new": Row(get="operator", post="operator"),
-    "pool": Row(get="operator", post="operator"),
+    "pool": Row(get="viewer"),
+    "pool_edit": Row(get="operator", post="operator"),
+    "pool_read": Row(post="operator"),
+    "pool_history": Row(get="viewer"),
+    "pool_card": Row(get="viewer"),
+    "pool_card_text": Row(get="viewer"),
     "pool_remove": Row(post="operator"),
     "credentials": Row(get="administrator"),
     "credential_new": Row(get="administrator", post="administrator"),
@@ -192,6 +207,10 @@ class Things:
     def host(self) -> dict[str, Any]:
         return {"pk": Host.objects.create(name="xen1", address="10.0.0.1").pk}
 
+    def tail(self) -> dict[str, Any]:
+        host = Host.objects.create(name="xen1", address="10.0.0.1")
+        return {"pk": Tail.objects.create(host=host, place="/var/log/messages", person=self.user).pk}
+
     def _credential(self) -> Credential:
         return Credential.objects.create(name="root key", kind="key", username="root", secret="sealed", public="ssh-ed25519 AAAA portal")
 
@@ -256,6 +275,7 @@ ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "pool": Things.pool,
     "host": Things.host,
     "host_draft": Things.host_draft,
+    "tail": Things.tail,
     "hosts_import": Things.hosts_import,
     "credential": Things.credential,
     "operation": Things.operation,

@@ -26,7 +26,7 @@ MAX_LINES = 1000
 MAX_NEEDLE = 1000
 
 
-def _number(request: HttpRequest, name: str, default: int) -> int:
+def number(request: HttpRequest, name: str, default: int) -> int:
     """A whole number of the query, or the default for anything else."""
     value = request.GET.get(name, "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else default
@@ -41,10 +41,10 @@ def lines(request: PortalRequest, pk: int) -> JsonResponse:
     """
     if "after" in request.GET:
         operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
-        return JsonResponse({"operation": news.summary(operation), "log": news.log(operation, _number(request, "after", 0))})
+        return JsonResponse({"operation": news.summary(operation), "log": news.log(operation, number(request, "after", 0))})
     operation = get_object_or_404(Operation.objects.only("log_lines"), pk=pk)
-    first = _number(request, "first", 0)
-    found = journal.lines(operation, first, min(_number(request, "count", 200), MAX_LINES))
+    first = number(request, "first", 0)
+    found = journal.lines(operation, first, min(number(request, "count", 200), MAX_LINES))
     is_open = bool(found) and not found[-1].ended and found[-1].number >= operation.log_lines - 1
     return JsonResponse({"first": first, "lines": [line.json() for line in found], "total": operation.log_lines, "open": is_open})
 
@@ -59,7 +59,7 @@ def search(request: PortalRequest, pk: int) -> JsonResponse:
         return JsonResponse({"error": f"A text to search for has at most {MAX_NEEDLE} characters."}, status=400)
     if cursor and not journal.valid_cursor(cursor):
         return JsonResponse({"error": "This search cannot go on. Search again."}, status=400)
-    after = _number(request, "after", -1)
+    after = number(request, "after", -1)
     found = journal.search(operation, needle, after=after, cursor=cursor, ignore_case=request.GET.get("case") != "1")
     return JsonResponse({"lines": found.lines, "cursor": found.cursor})
 
@@ -70,7 +70,7 @@ def raw(request: PortalRequest, pk: int) -> StreamingHttpResponse:
     """The bytes as printed, `?step=` for those of one step, `?line=` for one line; always a download, never shown by the browser."""
     operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
     pieces, part = _pieces(request, operation)
-    response = StreamingHttpResponse(_one_by_one(pieces), content_type="text/plain; charset=utf-8")
+    response = StreamingHttpResponse(one_by_one(pieces), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="operation-{pk}{part}.log"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
@@ -79,15 +79,15 @@ def raw(request: PortalRequest, pk: int) -> StreamingHttpResponse:
 
 def _pieces(request: HttpRequest, operation: Operation) -> tuple[Iterator[bytes], str]:
     """The bytes asked for, and what a file of them is called."""
-    if (line := _number(request, "line", -1)) >= 0:
+    if (line := number(request, "line", -1)) >= 0:
         return journal.raw_line(operation, line), f"-line-{line + 1}"
-    if (index := _number(request, "step", -1)) >= 0:
+    if (index := number(request, "step", -1)) >= 0:
         return journal.raw(operation, get_object_or_404(operation.steps, index=index)), f"-step-{index + 1}"
     marker = journal.marker(operation)
     return chain(journal.raw(operation), [f"\n[{marker}]\n".encode()] if marker else []), ""
 
 
-async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Django would read a plain iterator to its end before it sends the first byte."""
     while piece := await sync_to_async(lambda: next(pieces, b""))():
         yield piece
@@ -98,7 +98,7 @@ async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 def page(request: PortalRequest, pk: int) -> HttpResponse:
     """A thousand lines as plain text: the log for a browser without script, `?first=`."""
     operation = get_object_or_404(Operation.objects.defer("plan", "looks", "findings"), pk=pk)
-    first = _number(request, "first", 0) // PAGE * PAGE
+    first = number(request, "first", 0) // PAGE * PAGE
     found = journal.lines(operation, first, PAGE)
     context = {
         "operation": operation,
@@ -132,12 +132,12 @@ def _admit(request: HttpRequest, pk: int) -> None:
     get_object_or_404(Operation.objects.only("pk"), pk=pk)
 
 
-def _still_admitted(session_key: str | None) -> bool:
+def still_admitted(session_key: str | None, role: str = "viewer") -> bool:
     """Asked again from the database: logged out, deactivated, or without a role since?"""
     again = HttpRequest()
     again.session = import_string(f"{settings.SESSION_ENGINE}.SessionStore")(session_key)
     try:
-        return has_role(get_user(again), "viewer")
+        return has_role(get_user(again), role)
     finally:
         connections.close_all()
 
@@ -171,7 +171,7 @@ async def _guarded(request: HttpRequest, viewer: stream.Viewer) -> AsyncIterator
         now = time.monotonic()
         if now - asked > stream.RECHECK:
             asked = now
-            if not await sync_to_async(_still_admitted)(request.session.session_key):
+            if not await sync_to_async(still_admitted)(request.session.session_key):
                 yield stream.frame("end", {"reason": "signed out"})
                 return
         if data or now - sent > stream.KEEP_ALIVE:

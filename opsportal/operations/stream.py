@@ -64,10 +64,10 @@ class _Publisher:
 _publisher = _Publisher()
 
 
-def publish(operation_id: int, kind: str, payload: dict[str, Any]) -> None:
+def publish(number: int, kind: str, payload: dict[str, Any], prefix: str = PREFIX) -> None:
     """Tell the viewers once the surrounding transaction is committed. Never raises; without Redis it is dropped."""
     message = json.dumps([kind, payload])
-    transaction.on_commit(lambda: _publisher.send(f"{PREFIX}{operation_id}", message), robust=True)
+    transaction.on_commit(lambda: _publisher.send(f"{prefix}{number}", message), robust=True)
 
 
 def frame(kind: str, payload: dict[str, Any]) -> bytes:
@@ -132,7 +132,18 @@ class Viewer:
 
 
 class Hub:
-    """Of one event loop: a Redis subscription and a look at the database while anybody is watching, nothing otherwise."""
+    """Of one event loop: a Redis subscription and a look at the database while anybody is watching, nothing otherwise.
+
+    Other things than operations that have a log derive from it: with a prefix of their own, and `news` of their own.
+    """
+
+    prefix = PREFIX
+
+    def news(self, told: dict[int, Seen]) -> list[tuple[int, str, dict[str, Any]]]:
+        """What the database says that the viewers were not told: number, kind and payload. Called in a thread."""
+        from opsportal.operations import news
+
+        return news.since(told)
 
     def __init__(self) -> None:
         self.viewers: dict[int, set[Viewer]] = {}
@@ -179,7 +190,7 @@ class Hub:
             client = redis.asyncio.Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 0), health_check_interval=10)
             try:
                 async with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.psubscribe(f"{PREFIX}*")
+                    await subscription.psubscribe(f"{self.prefix}*")
                     while True:
                         if message := await subscription.get_message(timeout=10):
                             self._receive(message)
@@ -190,25 +201,23 @@ class Hub:
             await asyncio.sleep(PAUSE_AFTER_FAILURE)
 
     def _receive(self, message: dict[str, Any]) -> None:
-        number = message["channel"].decode().removeprefix(PREFIX)
+        number = message["channel"].decode().removeprefix(self.prefix)
         if not number.isdigit() or int(number) not in self.viewers:
             return
         try:
             kind, payload = json.loads(message["data"])
             self.tell(int(number), kind, payload)
         except (ValueError, KeyError, TypeError):
-            logger.warning("a message on %s was not understood", PREFIX + number)
+            logger.warning("a message on %s was not understood", self.prefix + number)
 
     async def _look_again(self) -> None:
         """Finds what Redis lost, and the end. One look costs two small queries for all operations together."""
-        from opsportal.operations import news
-
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LOOK_EVERY)
             told = {number: replace(seen) for number, seen in self.seen.items() if number in self.viewers}
             try:
-                missed = await loop.run_in_executor(self.database, news.since, told)
+                missed = await loop.run_in_executor(self.database, self.news, told)
             except Exception:
                 logger.exception("the database could not be asked for news")
                 self.database.submit(connections.close_all)
@@ -220,17 +229,18 @@ class Hub:
                     told[number] = replace(self.seen[number])
 
 
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[type[Hub], Hub]] = WeakKeyDictionary()
 
 
-def hub() -> Hub:
+def hub(kind: type[Hub] = Hub) -> Hub:
     """The one of the running event loop: a web process has one loop."""
-    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+    hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
+    return hubs.setdefault(kind, kind())
 
 
-async def watch(viewer: Viewer) -> AsyncIterator[bytes]:
+async def watch(viewer: Viewer, centre: Hub | None = None) -> AsyncIterator[bytes]:
     """What happens, as it happens, until the operation ended; b"" after each second of silence, so that the caller can look around."""
-    centre, sent = hub(), 0.0
+    centre, sent = centre or hub(), 0.0
     while True:
         try:
             await asyncio.wait_for(viewer.ready.wait(), 1.0)

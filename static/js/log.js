@@ -9,7 +9,7 @@ import { mark, Search } from "./log-search.js";
 import { duration, Header } from "./log-steps.js";
 import { Stream } from "./log-stream.js";
 
-const FINAL = ["succeeded", "failed", "cancelled", "stale", "rejected", "expired", "discarded"];
+const FINAL = ["succeeded", "failed", "cancelled", "stale", "rejected", "expired", "discarded", "ended"];
 const NUMBERS = new Intl.NumberFormat("en");
 const KEYS = { f: "follow", w: "wrap", n: "next", N: "previous" };
 
@@ -153,7 +153,8 @@ class Log {
     this.root.querySelector(".log-marker").hidden = !this.summary.marker;
     const empty = this.live.querySelector(".log-empty");
     empty.hidden = this.lines.total > 0 || this.layout.rows > 0;
-    put(empty, FINAL.includes(this.summary.state) ? "Nothing was printed." : "Nothing was printed yet. Lines appear here as the commands print them.");
+    const { nothing = "Nothing was printed.", empty: soon = "Nothing was printed yet. Lines appear here as the commands print them." } = this.root.dataset;
+    put(empty, FINAL.includes(this.summary.state) ? nothing : soon);
     this.live.querySelector("[data-do=fold]").disabled = !this.layout.steps.length;
   }
 
@@ -177,7 +178,8 @@ class Log {
   tick() {
     const { started, ended } = this.summary;
     const over = FINAL.includes(this.summary.state);
-    put(this.live.querySelector(".log-clock"), started ? `${over ? "Took" : "Running for"} ${duration((over && ended ? ended : this.now()) - started)}` : "");
+    const { took = "Took", running = "Running for" } = this.root.dataset;
+    put(this.live.querySelector(".log-clock"), started ? `${over ? took : running} ${duration((over && ended ? ended : this.now()) - started)}` : "");
     this.rows.news();
     if (!over || !ended) setTimeout(() => this.tick(), 1000);
   }

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from hosts import urls
 from hosts.models import Cloud, Credential, Host, HostDraft, HostImport, Pool
+from hosts.tails.models import Tail
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +30,7 @@ def things(person: Callable[..., User], credential: Credential) -> dict[str, obj
         "cloud": cloud.pk,
         "pool": Pool.objects.create(name="p", cloud=cloud).pk,
         "credential": credential.pk,
+        "tail": Tail.objects.create(host=Host.objects.get(), place="/var/log/messages", person=person("tess")).pk,
     }
 
 

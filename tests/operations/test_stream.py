@@ -281,11 +281,11 @@ def test_reading_far_away_costs_the_same_queries(operation: Operation, step: Ste
 
 def test_the_right_to_look_is_asked_again(user: User, client: Client) -> None:
     key = client.session.session_key
-    assert log_views._still_admitted(key)
+    assert log_views.still_admitted(key)
     User.objects.filter(pk=user.pk).update(is_active=False)
-    assert not log_views._still_admitted(key)
+    assert not log_views.still_admitted(key)
     User.objects.filter(pk=user.pk).update(is_active=True)
     user.groups.clear()
-    assert not log_views._still_admitted(key)
+    assert not log_views.still_admitted(key)
     client.logout()
-    assert not log_views._still_admitted(key)
+    assert not log_views.still_admitted(key)
