@@ -16,13 +16,14 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from opsportal.lab.machines import sandbox, sshd
+from opsportal.lab.machines.control import Control
 from opsportal.lab.machines.machine import Machine, Place
 from opsportal.lab.machines.sandbox import NoSandbox, Sandbox
 from opsportal.lab.machines.seat import Client, Seat, load
@@ -41,7 +42,7 @@ WAIT_SECONDS = 30.0
 class Lab:
     """`worlds` make the world of each seat, by the seat's name. A world that was saved under `folder` goes on instead.
 
-    `port` is the same for all hosts: each has a loopback address of its own. `listen` replaces that by one address with
+    `port` is the same for all hosts, 0 takes a free one: each has a loopback address of its own. `listen` replaces that by one address with
     a port for each host from `port` on; anything but loopback lets others in, so nobody does that by mistake.
     Without bubblewrap the hosts stay off, and `problem` says why.
     """
@@ -55,12 +56,14 @@ class Lab:
         self.password = _password(folder / "password")
         self._fresh = dict(worlds)
         self.seats = {name: self._seat(name, make) for name, make in worlds.items()}
+        self._assign_places()
         self._selector = selectors.DefaultSelector()
         self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._naps: dict[Machine, tuple[float, int]] = {}
         self._woken, self._wake = os.pipe()
         self._keys: dict[Machine, Any] = {}
         self._thread: threading.Thread | None = None
+        self._at_work = threading.Lock()
         self._ending = False
         self._tools: sandbox.Tools | None = None
 
@@ -83,13 +86,13 @@ class Lab:
         for descriptor in (self._woken, self._wake):
             os.set_blocking(descriptor, False)
         self._selector.register(self._woken, selectors.EVENT_READ, self._run_tasks)
+        self._control = Control(self, self.folder, self._selector)
         try:
             sandbox.check()
             self._tools = sandbox.make_tools(self.folder / "tools", PROGRAMS)
         except NoSandbox as error:
             self.problem = str(error)
             log.error("%s", error)
-        self._assign_places()
         self._thread = threading.Thread(target=self._serve, daemon=True, name="lab")
         self._thread.start()
         try:
@@ -125,6 +128,13 @@ class Lab:
         self._ring()
         return future.result(WAIT_SECONDS)
 
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Holds the lab's thread, so that another one may touch a world. What it did takes effect afterwards."""
+        with self._at_work:
+            yield
+        self._ring()
+
     def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake, b"!")
@@ -144,12 +154,14 @@ class Lab:
             for key, _ in self._selector.select(self._wait()):
                 self._guarded(key.data)
             self._guarded(self._turn)
+        self._control.close()
         self._selector.close()
 
     def _guarded(self, do: Callable[[], object]) -> None:
         """A mistake in one host's world must not end all others."""
         try:
-            do()
+            with self._at_work:
+                do()
         except Exception:
             log.exception("The practice cloud stumbled")
 

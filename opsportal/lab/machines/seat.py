@@ -65,10 +65,10 @@ class Seat:
             machine = self.machines.get(ident) or Machine(ident, self.world.hostname(ident), self.folder / ident, self.password)
             self.machines[ident] = machine
             files = self.world.files(ident)
-            twin = _value(files.get(INVENTORY, ""), "INSTALLATION_UUID") or ident
+            twin = value(files.get(INVENTORY, ""), "INSTALLATION_UUID") or ident
             if not machine.made or anew:
                 old = machine.key if machine.made else ""
-                old_sshd = _value(files.get(INVENTORY, ""), "PRODUCT_VERSION").startswith("6.2")
+                old_sshd = value(files.get(INVENTORY, ""), "PRODUCT_VERSION").startswith("6.2")
                 machine.make(files, old or keys.get(twin) or host_key(old=old_sshd))
             keys.setdefault(twin, machine.key)  # the clone of a host has its host key too
 
@@ -167,6 +167,27 @@ class Seat:
                 client.socket.shutdown(socket.SHUT_WR)
             client.answered = True
 
+    def state(self) -> dict[str, Any]:
+        """For pages: now (seconds of the world), hosts in the cloud's order, the newest events first."""
+        return {
+            "seat": self.name,
+            "now": self.now,
+            "hosts": [self._host(one) for one in self.machines.values()],
+            "events": self.events[:50],
+        }
+
+    def _host(self, machine: Machine) -> dict[str, Any]:
+        ident = machine.ident
+        return {
+            "id": ident,
+            "hostname": self.world.hostname(ident),
+            "address": machine.place.address,
+            "port": machine.place.port,
+            "powered": self.world.powered(ident),
+            "reachable": self.world.reachable(ident),
+            "commands": len(machine.running),
+        }
+
     # On disk
 
     def save(self, *, now: bool = False) -> None:
@@ -199,7 +220,7 @@ def _unsaid(word: str) -> str:
     return re.sub(r"(?s)(password=).*", r"\1...", word)
 
 
-def _value(text: str, key: str) -> str:
+def value(text: str, key: str) -> str:
     """From KEY='value' lines."""
     for line in text.splitlines():
         name, sign, value = line.partition("=")
