@@ -1,0 +1,230 @@
+"""Facts that only some runbooks need: files of a dom0, its management interface, its local disks, and what the inventory knows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hosts.facts.portal import OfThePortal
+from hosts.models import Credential, Host
+from hosts.xen.command import LIMITED, xe
+from hosts.xen.facts import printed
+from hosts.xen.parsing import field, quoted, records, reference, uuid, whole
+from opsportal.operations.facts import Fact, FactError, Reader
+from opsportal.transport.base import Result
+from opsportal.transport.command import Command
+
+ABSENT = 44
+READ_FILE = f'[ -e "$1" ] || exit {ABSENT}; cat "$1"'
+
+
+@dataclass(frozen=True)
+class FileText(Fact[str | None]):
+    """What a file says; None when there is none."""
+
+    path: str
+
+    def command(self) -> Command:
+        return Command(script=READ_FILE, argv=(self.path,), gist=f"cat {self.path}")
+
+    def parse(self, result: Result) -> str | None:
+        if result.exit == ABSENT:
+            return None
+        if result.exit or result.truncated:
+            raise FactError(f"{self.path} could not be read: {quoted(result.err)}.")
+        return result.out
+
+
+@dataclass(frozen=True)
+class Programs(Fact[tuple[str, ...]]):
+    """Which of some paths can be executed, in the given order."""
+
+    paths: tuple[str, ...]
+
+    def command(self) -> Command:
+        return Command(script='for path; do [ ! -x "$path" ] || echo "$path"; done', argv=self.paths, gist="ls " + " ".join(self.paths))
+
+    def parse(self, result: Result) -> tuple[str, ...]:
+        if result.exit:
+            raise FactError(f"The programs of the host could not be listed: {quoted(result.err)}.")
+        return tuple(path for path in self.paths if path in result.out.splitlines())
+
+
+@dataclass(frozen=True)
+class Addressing:
+    """The management interface. `mode` is "DHCP", "Static" or "None"; `mac` in lower case; `dns` as xe prints it, addresses with commas."""
+
+    device: str
+    mac: str
+    mode: str
+    address: str
+    netmask: str
+    gateway: str
+    dns: str
+
+    @property
+    def whole(self) -> bool:
+        """It could be set again by hand from what is known here."""
+        return bool(self.device and self.address and self.netmask)
+
+
+ADDRESSING = ("device", "MAC", "IP-configuration-mode", "IP", "netmask", "gateway", "DNS")
+
+
+def addressing(text: str) -> Addressing:
+    found = records(text, ADDRESSING)
+    if len(found) != 1:
+        raise FactError(f"xe names {len(found)} management interfaces of this host; there must be one. Look at it with xe pif-list.")
+    device, mac, *rest = (field(found[0], name) for name in ADDRESSING)
+    return Addressing(device, mac.lower(), *rest)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a stand-alone host is: the text of its inventory file, its pool's uuid, its hostname, and its management interface."""
+
+    inventory: str
+    pool: str
+    hostname: str
+    management: Addressing
+
+
+IDENTITY = r"""
+part() { printf '\n== %s\n' "$1"; }
+part inventory; cat /etc/xensource-inventory || exit 1
+part hostname; hostname
+part pool; xe pool-list params=uuid --minimal || exit 1
+part management
+xe pif-list "host-uuid=$(sed -n "s/^INSTALLATION_UUID='\(.*\)'/\1/p" /etc/xensource-inventory)" management=true "params=$1" || exit 1
+part end
+"""
+
+
+@dataclass(frozen=True)
+class WhoItWas(Fact[Identity]):
+    """Pinned: what takes the identity away goes on, after a failure in the middle, with what it was at first."""
+
+    pinned = True
+    timeout: ClassVar[float] = 75
+
+    def command(self) -> Command:
+        gist = "cat /etc/xensource-inventory; hostname; xe pool-list; xe pif-list management=true"
+        return Command(script=LIMITED, argv=("60", "sh", "-c", IDENTITY, "sh", ",".join(ADDRESSING)), gist=gist)
+
+    def parse(self, result: Result) -> Identity:
+        parts = dict(re.findall(r"(?ms)^== (\w+)\n(.*?)\n(?=^== )", printed(result)))
+        if not {"inventory", "hostname", "pool", "management"} <= parts.keys():
+            raise FactError(f"The host did not answer like a dom0: {quoted(result.out)}.")
+        return Identity(
+            parts["inventory"],
+            uuid(parts["pool"].strip(), "the pool's uuid"),
+            parts["hostname"].strip(),
+            addressing(parts["management"]),
+        )
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A virtual disk; `size` in bytes."""
+
+    uuid: str
+    name: str
+    sr: str
+    size: int
+
+
+DISKS = ("uuid", "name-label", "sr-uuid", "virtual-size")
+
+
+@dataclass(frozen=True)
+class DisksOn(Fact[tuple[Disk, ...]]):
+    """The virtual disks on one SR, by name. Volatile: in a cloud disks come and go."""
+
+    sr: str
+    volatile = True
+    timeout: ClassVar[float] = 75
+
+    def command(self) -> Command:
+        return xe("vdi-list", f"sr-uuid={self.sr}", f"params={','.join(DISKS)}")
+
+    def parse(self, result: Result) -> tuple[Disk, ...]:
+        found = [_disk(record) for record in records(printed(result), DISKS)]
+        return tuple(sorted(found, key=lambda disk: (disk.name, disk.uuid)))
+
+
+def _disk(vdi: dict[str, str]) -> Disk:
+    size = whole(field(vdi, "virtual-size"), "the size of a virtual disk")
+    return Disk(
+        uuid(field(vdi, "uuid"), "a VDI's uuid"), field(vdi, "name-label"), reference(field(vdi, "sr-uuid"), "the SR of a VDI"), size
+    )
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A host of the inventory: its pool's name or "", its system, and how the portal logs in."""
+
+    pk: int
+    name: str
+    pool: int | None
+    pool_name: str
+    credential: str
+    by_password: bool
+    credential_pk: int | None
+
+
+@dataclass(frozen=True)
+class InventoryPlace(OfThePortal, Fact[Placed]):
+    """Target "portal"."""
+
+    host: int
+
+    def read(self, reader: Reader) -> Placed:
+        host = Host.objects.select_related("pool", "credential").filter(pk=self.host).first()
+        if host is None:
+            raise FactError("Choose a host. If it is not in the list, add it to the inventory first.")
+        login = host.credential
+        return Placed(
+            pk=host.pk,
+            name=host.name,
+            pool=host.pool_id,
+            pool_name=host.pool.name if host.pool else "",
+            credential=login.name if login else "",
+            by_password=login is not None and login.kind == Credential.Kind.PASSWORD,
+            credential_pk=host.credential_id,
+        )
+
+
+@dataclass(frozen=True)
+class Twins(OfThePortal, Fact[tuple[str, ...]]):
+    """Names of the other hosts of the inventory that had this uuid when they were read last."""
+
+    host: int
+    uuid: str
+
+    def read(self, reader: Reader) -> tuple[str, ...]:
+        others = Host.objects.filter(facts__host_uuid__iexact=self.uuid).exclude(pk=self.host)
+        return tuple(others.order_by("sort_name", "pk").values_list("name", flat=True))
+
+
+@dataclass(frozen=True)
+class CalledCredential:
+    """`user` is who logs in with it."""
+
+    pk: int
+    name: str
+    user: str
+    by_password: bool
+
+
+@dataclass(frozen=True)
+class InventoryCredential(OfThePortal, Fact[CalledCredential]):
+    """Target "portal". Its secret is not part of it."""
+
+    credential: int
+
+    def read(self, reader: Reader) -> CalledCredential:
+        found = Credential.objects.filter(pk=self.credential).first()
+        if found is None:
+            raise FactError("Choose the credential that has the password of root on the pool master. Add it under Credentials first.")
+        return CalledCredential(found.pk, found.name, found.username, found.kind == Credential.Kind.PASSWORD)
