@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hosts.xen.command import GONE, TIMED_OUT, xe, xe_change
+from hosts.xen.command import GONE, LIMITED, TIMED_OUT, xe, xe_change
 from hosts.xen.state import Storage
 from hosts.xen.survey import Survey
 from opsportal.operations.facts import FactError
@@ -45,10 +45,6 @@ class Heartbeat:
     sr: str
     timeout: int
     sr_name: str = ""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        return ("pool-ha-enable", f"heartbeat-sr-uuids={self.sr}", f"ha-config:timeout={self.timeout}")
 
     @property
     def called(self) -> str:
@@ -118,7 +114,7 @@ def has_timeout(member: At, timeout: int, within: int = 0) -> Condition:
 
 
 STATEFILE_SRS = """
-for vdi in $(xe pool-list params=ha-statefiles --minimal | tr ';' ' '); do
+for vdi in $(xe pool-list params=ha-statefiles --minimal | tr ';,' '  '); do
   xe vdi-list uuid="$vdi" params=sr-uuid --minimal
 done | sort -u
 """
@@ -126,8 +122,9 @@ done | sort -u
 
 def beats_on(member: At, sr: str) -> Condition:
     """Where the statefiles really lie: xapi picks an SR by itself when it does not understand the one it was given."""
-    command = Command(script=STATEFILE_SRS, gist="xe vdi-list uuid=STATEFILE params=sr-uuid --minimal")
-    return Condition("HA's statefiles lie on the SR that was chosen", command, "equals", sr, timeout=4 * READ, target=member.target)
+    gist = "xe vdi-list uuid=STATEFILE params=sr-uuid --minimal"
+    command = Command(script=LIMITED, argv=(str(2 * READ), "sh", "-c", STATEFILE_SRS), gist=gist)
+    return Condition("HA's statefiles lie on the SR that was chosen", command, "equals", sr, timeout=3 * READ, target=member.target)
 
 
 def live(member: At, members: tuple[At, ...], within: int = 0) -> Condition:
@@ -153,7 +150,7 @@ def off(where: At, members: tuple[At, ...], *, brings_back: WayBack | None, why:
         target=where.target,
         title="Turn pool HA off",
         why=why,
-        action=_run(("pool-ha-disable",), limit(0)),
+        action=_run(disable(), limit(0)),
         effect=Effect.NON_IDEMPOTENT,
         interruptible=False,
         expect=tuple(says(one, on=True, within=30) for one in members),
@@ -174,7 +171,7 @@ def on(where: At, members: tuple[At, ...], beat: Heartbeat, *, why: str, undo: U
         target=where.target,
         title=f"Turn pool HA on with a timeout of {beat.timeout} s",
         why=why,
-        action=_run(beat.words, limit(beat.timeout)),
+        action=_run(enable(beat), limit(beat.timeout)),
         effect=Effect.NON_IDEMPOTENT,
         interruptible=False,
         expect=(*asked, live(where, members, 60), plugged(where, members, beat.sr, 30)),
@@ -187,9 +184,18 @@ def on(where: At, members: tuple[At, ...], beat: Heartbeat, *, why: str, undo: U
     yield from _proof("ha-on", where, members, says_so=says_so, state="on", settles=RESTORATION if settles else "")
 
 
-def _run(words: tuple[str, ...], seconds: int) -> RunCommand:
+def disable() -> Command:
+    """Left after `limit(0)`: a host that cannot be disarmed makes xapi try for ever."""
+    return xe_change("pool-ha-disable", seconds=limit(0))
+
+
+def enable(beat: Heartbeat) -> Command:
+    return xe_change("pool-ha-enable", f"heartbeat-sr-uuids={beat.sr}", f"ha-config:timeout={beat.timeout}", seconds=limit(beat.timeout))
+
+
+def _run(command: Command, seconds: int) -> RunCommand:
     """Exit code 1 is left to the probe as well: whatever xe says, the state of the pool counts."""
-    return RunCommand(xe_change(*words, seconds=seconds), timeout=seconds + 60, ok=(0, 1), unsure=(GONE, TIMED_OUT))
+    return RunCommand(command, timeout=seconds + 60, ok=(0, 1), unsure=(GONE, TIMED_OUT))
 
 
 def _proof(
@@ -213,7 +219,7 @@ def way_back(resource: str, members: tuple[At, ...], beat: Heartbeat) -> WayBack
         key=RESTORATION,
         resource=resource,
         title=f"Pool HA is off, and was on with the heartbeat SR {beat.called} and a timeout of {beat.timeout} s"[:200],
-        action=_run(beat.words, limit(beat.timeout)),
+        action=_run(enable(beat), limit(beat.timeout)),
         proof=(*(says(one, on=True, within=30) for one in members), *(has_timeout(one, beat.timeout, 30) for one in members)),
     )
 

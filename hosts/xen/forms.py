@@ -1,0 +1,94 @@
+"""Forms of the runbooks on XenServer pools. What can be chosen arrives with what a worker read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from django import forms
+
+from hosts.models import Pool
+
+XEN = (Pool.Kind.XENSERVER, Pool.Kind.XCP_NG)
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NOT_OFFERED = "This cannot be chosen: its row says why."
+
+
+class PoolForm(forms.Form):
+    pool = forms.ModelChoiceField(
+        Pool.objects.filter(kind__in=XEN), label="Pool", empty_label="Choose a pool", help_text="XenServer and XCP-ng pools under Clouds."
+    )
+
+
+class UuidForm(forms.Form):
+    """Base of forms with one choice among rows that were read. `choices_from` names the field and the rows in what `look` gives.
+
+    A row is a mapping with "uuid", "name" and "why_not" ("" when it may be chosen). What was chosen before stays a choice even when
+    it is not among them any more, so that a guard can say what is wrong with it.
+    """
+
+    choices_from: tuple[str, str] = ("", "")
+
+    def look(self, found: Mapping[str, Any]) -> None:
+        name, rows = self.choices_from
+        field = cast(forms.ChoiceField, self.fields[name])
+        field.choices = offered(found.get(rows) or (), self._chosen(name))
+
+    def _chosen(self, name: str) -> list[str]:
+        given = self.data.getlist(name) if hasattr(self.data, "getlist") else [self.data.get(name)]
+        kept = self.initial.get(name)
+        values = [*given, *(kept if isinstance(kept, list | tuple) else [kept])]
+        return [str(value) for value in values if value and UUID.fullmatch(str(value))]
+
+
+def offered(rows: Sequence[Mapping[str, Any]], chosen: Sequence[str]) -> list[tuple[str, str]]:
+    """Choices: every row without a reason against it, and what was chosen but is no row at all."""
+    refused = {str(row["uuid"]) for row in rows if row.get("why_not")}
+    good = {str(row["uuid"]): str(row["name"]) for row in rows if not row.get("why_not")}
+    lost = {uuid: f"{uuid} (not found)" for uuid in chosen if uuid not in good and uuid not in refused}
+    return [*good.items(), *lost.items()]
+
+
+def one_of(label: str, help_text: str) -> forms.ChoiceField:
+    """A choice among rows, shown by the page's own table."""
+    return forms.ChoiceField(
+        label=label, help_text=help_text, widget=forms.RadioSelect, choices=[],
+        error_messages={"invalid_choice": NOT_OFFERED, "required": "Choose one of the rows."},
+    )  # fmt: skip
+
+
+class MasterForm(UuidForm):
+    host = one_of("New pool master", "A member that is live, enabled and runs the master's version.")
+    choices_from = ("host", "hosts")
+
+
+class DisabledHostForm(UuidForm):
+    host = one_of("Host to enable", "Only hosts that are disabled and answer can be enabled.")
+    choices_from = ("host", "hosts")
+
+
+class HeartbeatForm(UuidForm):
+    sr = one_of("Heartbeat SR", "Shared, and plugged on every host. It holds the statefile of 4 MB and a redo log.")
+    choices_from = ("sr", "srs")
+
+
+class TimeoutForm(forms.Form):
+    timeout = forms.IntegerField(
+        label="Timeout in seconds", initial=180, min_value=1, max_value=3600,
+        help_text="How long network or storage may be away before hosts fence themselves. 180 is what has stood the test.",
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "size": 6}),
+    )  # fmt: skip
+
+
+class VmsForm(UuidForm):
+    vms = forms.MultipleChoiceField(
+        label="Virtual machines", widget=forms.CheckboxSelectMultiple, choices=[], help_text="Those that keep no priority.",
+        error_messages={"invalid_choice": "%(value)s is not protected any more.", "required": "Choose at least one."},
+    )  # fmt: skip
+    choices_from = ("vms", "vms")
+
+    def look(self, found: Mapping[str, Any]) -> None:
+        super().look(found)
+        if not self.is_bound and not self.initial.get("vms"):
+            self.initial["vms"] = [row["uuid"] for row in found.get("vms") or ()]
