@@ -28,6 +28,7 @@ import pytest
 
 from hosts import connections
 from hosts.models import Host, Pool
+from opsportal.lab import control
 from opsportal.lab.inventory_seed import Seeded, seed
 from opsportal.lab.machines import sandbox
 from opsportal.lab.machines.lab import Lab
@@ -76,15 +77,15 @@ class Stage:
 
 @contextmanager
 def running(folder: Path, settings: Any, make: Callable[[], World] = World.practice, speed: float = SPEED) -> Iterator[Stage]:
-    """`settings` is pytest-django's fixture: the portal gets a key file under `folder`."""
+    """`settings` is pytest-django's fixture: the portal's state directory is `folder` from now on, with a key file of its own."""
     try:
         sandbox.check()
     except sandbox.NoSandbox as error:
         pytest.skip(f"no simulated hosts: {error}")
-    settings.KEY_FILE = folder / "keys"
+    settings.STATE_DIR, settings.KEY_FILE = folder, folder / "keys"
     if not settings.KEY_FILE.exists():
         make_keyring(settings.KEY_FILE)
-    lab = Lab(folder / "lab", {"1": make}, speed)
+    lab = Lab(control.folder(), {"1": make}, speed)
     seeded = seed(lab)["1"]
     try:
         with lab:
