@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from hosts import queries, removing
+from hosts import pools, queries, removing
 from hosts.forms import CloudForm, PoolForm
 from hosts.models import Cloud, Pool
 from opsportal.operations import audit
@@ -18,9 +18,9 @@ from opsportal.web.access import PortalRequest, has_role, operator, viewer
 @viewer
 @require_safe
 def clouds(request: PortalRequest) -> HttpResponse:
-    by_cloud: dict[int, list[Pool]] = {}
-    for pool in queries.pools():
-        by_cloud.setdefault(pool.cloud_id, []).append(pool)
+    by_cloud: dict[int, list[pools.Summary]] = {}
+    for summary in pools.listed():
+        by_cloud.setdefault(summary.pool.cloud_id, []).append(summary)
     rows = [(cloud, by_cloud.get(cloud.pk, [])) for cloud in queries.clouds()]
     return render(request, "hosts/clouds.html", {"rows": rows, "may_write": has_role(request.user, "operator")})
 
@@ -44,10 +44,11 @@ def pool_edit(request: PortalRequest, pk: int | None = None) -> HttpResponse:
     pool = get_object_or_404(Pool, pk=pk) if pk else None
     form = PoolForm(request.POST or None, instance=pool, initial={} if pool else {"cloud": request.GET.get("cloud", "")})
     if request.method == "POST" and form.is_valid():
-        saved: Pool = form.save()
+        saved: Pool = form.save(commit=False)
+        saved.save(update_fields=list(PoolForm.Meta.fields) if pool else None)  # a worker may write its reading meanwhile
         saved.hosts.exclude(cloud=saved.cloud).update(cloud=saved.cloud)
         audit.record(request.user, "pool.edit" if pool else "pool.add", subject=str(saved))
-        return redirect("clouds")
+        return redirect("pool", saved.pk)
     look = {"form": form, "thing": pool, "noun": "pool", "remove": "pool_remove"}
     return render(request, "hosts/place.html", look, status=422 if form.errors else 200)
 

@@ -131,10 +131,6 @@ def clouds() -> QuerySet[Cloud]:
     return Cloud.objects.annotate(host_count=Count("hosts", distinct=True), pool_count=Count("pools", distinct=True))
 
 
-def pools() -> QuerySet[Pool]:
-    return Pool.objects.select_related("cloud").annotate(host_count=Count("hosts")).order_by("cloud__name", "name")
-
-
 def holders(targets: Iterable[str]) -> dict[str, Operation]:
     """The operation that works on or is about to work on each target ("host:3"), for those that have one.
 

@@ -74,6 +74,8 @@ document.addEventListener("htmx:afterOnLoad", (event) => {
   for (const notice of $$("#toasts .notice")) notice.remove();
 });
 
+on("click", "[data-print]", () => window.print());
+
 // Copying -----------------------------------------------------------------------------------------------------------
 
 async function toClipboard(text) {

@@ -1,0 +1,142 @@
+"""Sets of pools, and what stands around one pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models.fields.json import KeyTransform
+from django.utils import timezone
+
+from hosts.models import Host, Pool, PoolReading
+from hosts.xen.state import PoolState
+from opsportal.operations import queries, registry
+from opsportal.operations.models import Operation, Restoration
+from opsportal.operations.runbook import Runbook
+from opsportal.operations.states import FINAL, OperationState
+
+GOING = (OperationState.RUNNING, OperationState.UNKNOWN, OperationState.QUEUED, OperationState.APPROVED, OperationState.AWAITING_APPROVAL)
+LATELY = 10
+WORST = {"block": 0, "warn": 1, "note": 2}
+
+
+def resource(pool: Pool) -> str:
+    """Its name as a lock and as what a restoration is open on."""
+    return f"pool:{pool.pk}"
+
+
+def busy(pool: Pool) -> bool:
+    """It is due or a worker has it, so the page should look again soon."""
+    return pool.kind != Pool.Kind.KVM and (bool(pool.claim) or pool.next_read_at <= timezone.now())
+
+
+def uuids(pool: Pool) -> dict[int, str]:
+    """What earlier readings say about the pool's hosts, for those that cannot be asked now."""
+    return {pk: str(uuid).lower() for pk, uuid in pool.hosts.values_list("pk", "facts__host_uuid") if uuid}
+
+
+def books() -> list[Runbook[Any]]:
+    """What can be started on a pool: every runbook that asks for one."""
+    return [book for book in registry.runbooks().values() if book.pages and "pool" in book.params.__dataclass_fields__]
+
+
+def operations_on(pool: Pool) -> tuple[list[Operation], list[Operation]]:
+    """Those that run or wait, and the last that ended. Runbooks on pools are few, so the index by runbook bounds the work."""
+    named = Q(runbook__in=[book.name for book in books()]) | Q(runbook__in=["undo", "restore"])
+    found = queries.rows().filter(named, locks__icontains=f'"{resource(pool)}"').order_by("-id")
+    return list(found.filter(state__in=GOING)), list(found.filter(state__in=FINAL - {OperationState.DISCARDED})[:LATELY])
+
+
+def open_on(pool: Pool) -> list[Restoration]:
+    return list(queries.open_restorations().filter(resource=resource(pool)))
+
+
+def news(pool: Pool, limit: int = 5) -> list[PoolReading]:
+    """The last readings that said something new."""
+    return list(pool.readings.filter(changed=True).defer("state")[:limit])
+
+
+def worst_first(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(findings, key=lambda finding: WORST.get(finding.get("level", ""), 3))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A pool in one line of a list. `master` is the name of the host that leads, "" when nobody said; `ha` is None then."""
+
+    pool: Pool
+    hosts: int
+    read: bool
+    silent: bool
+    master: str
+    ha: bool | None
+    timeout: int | None
+    blocks: int
+    warnings: int
+    open: int
+
+    @property
+    def tone(self) -> str:
+        if self.blocks or self.silent or self.open or self.pool.problem:
+            return "bad"
+        return "warn" if self.warnings else "ok" if self.read else "none"
+
+
+LISTED = ("name", "kind", "cloud_id", "state_at", "problem", "problem_at", "findings")
+
+
+def listed() -> list[Summary]:
+    """All pools by name in three queries. Of their states only what a line shows is read: a state has hundreds of kilobytes."""
+    found = Pool.objects.only(*LISTED).annotate(
+        host_count=Count("hosts"),
+        basics=KeyTransform("basics", "state"),
+        silence=KeyTransform("silence", "state"),
+    )
+    rows = list(found.order_by("name", "pk"))
+    names = _names({(row.basics or {}).get("master", "") for row in rows})
+    opened = _opened()
+    return [_summary(row, names, opened.get(resource(row), 0)) for row in rows]
+
+
+def _names(wanted: set[str]) -> dict[str, str]:
+    """Of hosts by uuid, from the inventory."""
+    found = Host.objects.filter(pool__isnull=False, facts__host_uuid__in=[uuid for uuid in wanted if uuid])
+    return {str(uuid).lower(): name for uuid, name in found.values_list("facts__host_uuid", "name")}
+
+
+def _opened() -> dict[str, int]:
+    """How many restorations are open on each pool."""
+    found = Restoration.objects.filter(state=Restoration.State.OPEN, resource__startswith="pool:").order_by()
+    return dict(found.values_list("resource").annotate(number=Count("pk")))
+
+
+def _summary(row: Any, names: dict[str, str], opened: int) -> Summary:
+    basics, levels = row.basics or {}, [finding.get("level") for finding in row.findings]
+    master = basics.get("master", "")
+    return Summary(
+        pool=row,
+        hosts=row.host_count,
+        read=row.state_at is not None,
+        silent=bool(row.silence),
+        master=names.get(master, master[:8]),
+        ha=basics.get("ha_enabled"),
+        timeout=basics.get("ha_timeout"),
+        blocks=levels.count("block"),
+        warnings=levels.count("warn"),
+        open=opened,
+    )
+
+
+def at_risk() -> QuerySet[Pool]:
+    """Pools that could not be read, then those that the rulebook finds something against, the gravest first. Without their states."""
+    grave = Case(When(problem__gt="", then=0), When(findings__icontains='"block"', then=1), default=2)
+    found = Pool.objects.exclude(findings=[], problem="").filter(
+        Q(problem__gt="") | Q(findings__icontains='"block"') | Q(findings__icontains='"warn"')
+    )
+    return found.select_related("cloud").only("name", "cloud__name", "problem", "problem_at", "findings").order_by(grave, "name", "pk")
+
+
+def state_of(pool: Pool) -> PoolState | None:
+    return PoolState.of(pool.state)
