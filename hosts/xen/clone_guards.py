@@ -186,4 +186,20 @@ def not_renewed(params: OnAHost, facts: FactSet) -> Iterator[Finding]:
         yield Finding(Level.WARN, message, "host")
 
 
+@guard(
+    "template.mac",
+    title="Copies get a MAC address of their own",
+    reason="The script leaves the machine alone that has the template's MAC address; otherwise the template would wipe itself.",
+    source="The script that this runbook writes",
+)
+def mac(params: OnAHost, facts: FactSet) -> Iterator[Finding]:
+    if not params.host:
+        return
+    was = facts.try_(WhoItWas(_target(params, facts)))
+    if not isinstance(was, FactError):
+        message = f"A copy whose interface also has {was.management.mac} stays a copy. Let the tool that copies give new MAC addresses."
+        yield Finding(Level.NOTE, message, "host")
+
+
 UNIQUE = (member, slaves, vms, ha, tools, management, twin, storage, address, not_renewed)
+TEMPLATE = (member, slaves, ha, tools, management, mac, not_renewed)
