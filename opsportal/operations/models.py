@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +13,34 @@ from opsportal.operations import plan as plans
 from opsportal.operations import registry
 from opsportal.operations.runbook import Risk, Runbook
 from opsportal.operations.states import FINAL, OperationState, StepState
+
+if TYPE_CHECKING:
+    _Text = models.CharField[str, str]
+else:
+    _Text = models.CharField
+
+
+def joined(*texts: str, limit: int = 1200) -> str:
+    """Texts in one, as lists search them: in small letters, cut to `limit` bytes, because an index holds it."""
+    return " ".join(texts).lower().encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
+
+
+class Joined(_Text):
+    """What `joined` makes of other fields (texts, and lists of texts), whenever its row is saved. An `update` of those sets it, too."""
+
+    def __init__(self, *args: Any, of: tuple[str, ...] = (), **kwargs: Any) -> None:
+        self.of = of
+        super().__init__(*args, **{"max_length": 1200, "default": "", "editable": False, **kwargs})
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {**kwargs, "of": self.of}
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        found = (getattr(model_instance, name) for name in self.of)
+        value = joined(*(text for one in found for text in ([one] if isinstance(one, str) else one)))
+        setattr(model_instance, self.attname, value)
+        return value
 
 
 class Operation(models.Model):
@@ -75,6 +103,9 @@ class Operation(models.Model):
     woken_at = models.DateTimeField(null=True, blank=True)
     retry_at = models.DateTimeField(null=True, blank=True)
 
+    said = Joined(of=("title", "subject"))
+    touched = Joined(of=("locks", "targets"))
+
     log_lines = models.PositiveBigIntegerField(default=0, help_text="Number of line ends plus one for an open last line.")
     log_bytes = models.PositiveBigIntegerField(default=0)
     settled = models.BooleanField(default=False, help_text="The runbook was told of the final state.")
@@ -88,8 +119,14 @@ class Operation(models.Model):
             models.Index(fields=["runbook", "-id"], name="operation_runbook"),
             models.Index(fields=["requester", "-id"], name="operation_requester"),
             models.Index(fields=["state", "-id"], name="operation_state"),
+            models.Index(fields=["runbook", "state", "-id"], name="operation_runbook_state"),
+            models.Index(fields=["requester", "state", "-id"], name="operation_requester_state"),
+            # A search reads this from its new end, and nothing else: rows are wide.
+            models.Index(fields=["-id", "state", "runbook", "requester", "said", "touched"], name="operation_search"),
             # Lists between two days.
             models.Index(fields=["created_at"], name="operation_created"),
+            # The few that went past an approval.
+            models.Index(fields=["-id"], condition=models.Q(break_glass=True), name="operation_glass"),
         ]
 
     def __str__(self) -> str:
@@ -146,7 +183,11 @@ class Step(models.Model):
         ordering = ["operation", "index"]
         constraints = [models.UniqueConstraint(fields=["operation", "index"], name="step_once")]
         # Expected durations: the last successes of the same step.
-        indexes = [models.Index(fields=["key", "state", "-id"], name="step_history")]
+        indexes = [
+            models.Index(fields=["key", "state", "-id"], name="step_history"),
+            # What was done on one host.
+            models.Index(fields=["target", "-operation"], name="step_target"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.operation_id}/{self.index} {self.title}"
@@ -235,6 +276,21 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person} {self.decision} {self.operation_id}"
+
+
+class Acknowledgement(models.Model):
+    """Somebody has read that an operation ran without an approval that it needed."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="acknowledgements")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["operation", "person"], name="acknowledged_once")]
+
+    def __str__(self) -> str:
+        return f"{self.person} {self.operation_id}"
 
 
 class Lock(models.Model):

@@ -19,7 +19,7 @@ from opsportal.operations import audit, dispatch, leases, reading, registry, str
 from opsportal.operations.errors import Refused
 from opsportal.operations.facts import FactError, FactSet, Reading
 from opsportal.operations.guards import Verdict, judge
-from opsportal.operations.models import FactReading, Operation
+from opsportal.operations.models import FactReading, Operation, joined
 from opsportal.operations.plan import Plan
 from opsportal.operations.runbook import NothingToDo, Runbook
 from opsportal.operations.states import OperationState
@@ -138,9 +138,10 @@ def _change(operation: Operation, **fields: Any) -> None:
 def describe(operation: Operation) -> None:
     """Fill in what lists show."""
     params = operation.parsed()
-    subject = str(operation.book.subject(params))[:300]
-    Operation.objects.filter(pk=operation.pk).update(subject=subject, locks=sorted(operation.book.locks(params)))
-    operation.subject, operation.locks = subject, sorted(operation.book.locks(params))
+    subject, locks = str(operation.book.subject(params))[:300], sorted(operation.book.locks(params))
+    said, touched = joined(operation.title, subject), joined(*locks, *operation.targets)
+    Operation.objects.filter(pk=operation.pk).update(subject=subject, locks=locks, said=said, touched=touched)
+    operation.subject, operation.locks = subject, locks
 
 
 def work(operation_id: int) -> None:
@@ -193,6 +194,7 @@ def keep_readings(operation: Operation, readings: Mapping[str, Reading]) -> None
 
 
 def _keep(operation: Operation, outcome: Outcome, fresh: dict[str, Reading]) -> None:
+    targets = sorted({step.target for step in outcome.plan.steps}) if outcome.plan else []
     with transaction.atomic():
         keep_readings(operation, fresh)
         Operation.objects.filter(pk=operation.pk, revision=operation.revision, state=OperationState.DRAFT).update(
@@ -200,7 +202,8 @@ def _keep(operation: Operation, outcome: Outcome, fresh: dict[str, Reading]) -> 
             planned_at=Now(),
             plan=outcome.plan.to_json() if outcome.plan else "",
             digest=outcome.plan.digest() if outcome.plan else "",
-            targets=sorted({step.target for step in outcome.plan.steps}) if outcome.plan else [],
+            targets=targets,
+            touched=joined(*operation.locks, *targets),
             findings=[dataclasses.asdict(verdict) for verdict in outcome.verdicts],
             looks=outcome.looks,
             plan_error=outcome.error,

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from opsportal.operations import registry
@@ -72,6 +73,10 @@ class Filter:
     def active(self) -> bool:
         return bool(self.pairs)
 
+    @property
+    def searches(self) -> bool:
+        return bool(self.q or self.on)
+
 
 def valid_day(text: str) -> date | None:
     try:
@@ -90,30 +95,54 @@ def rows() -> QuerySet[Operation]:
     return Operation.objects.select_related("requester").only(*LISTED)
 
 
+def page(wanted: Filter, before: int | None, after: int | None) -> Listing:
+    """One page of all that match, newest first."""
+    if not wanted.searches:
+        return listing(matching(wanted), before, after)
+    return listing(matching(wanted).only("pk"), before, after, shown=rows())
+
+
 def matching(wanted: Filter) -> QuerySet[Operation]:
     """All operations that match. Drafts belong to their makers: they are listed only when asked for."""
-    found = rows().filter(_of_state(wanted.state))
+    found, state, runbook, requester = _by(wanted)
+    found = found.filter(_of_state(wanted.state, state))
     if wanted.runbook:
-        found = found.filter(runbook=wanted.runbook)
+        found = found.filter(Q((runbook, wanted.runbook)))
     if wanted.who:
-        found = found.filter(requester_id__in=list(User.objects.filter(username__iexact=wanted.who).values_list("pk", flat=True)[:5]))
+        people = User.objects.filter(username__iexact=wanted.who).values_list("pk", flat=True)[:5]
+        found = found.filter(Q((f"{requester}__in", list(people))))
     if wanted.on:
-        found = found.filter(Q(locks__icontains=wanted.on) | Q(targets__icontains=wanted.on))
+        found = found.filter(touched__contains=wanted.on.lower())
     return found.filter(_between(wanted), *(_said(word) for word in wanted.q.split()[:6]))
 
 
-def _of_state(state: str) -> Q:
+def _by(wanted: Filter) -> tuple[QuerySet[Operation], str, str, str]:
+    """All operations, and the names to ask for state, runbook and requester by.
+
+    Words stand anywhere in an operation, so a search reads the index of what it may ask for, from its new end. Other conditions are
+    then asked for in a way that no other index answers: every hit of that one would be a look at a wide row.
+    """
+    state = Coalesce("state", Value(""))
+    if wanted.searches:
+        found = rows().alias(a_state=state, a_runbook=Coalesce("runbook", Value("")), a_requester=F("requester_id") + 0)
+        return found, "a_state", "a_runbook", "a_requester"
+    if wanted.state == "ended":  # nearly all of them: their order is worth more than this choice
+        return rows().alias(a_state=state), "a_state", "runbook", "requester_id"
+    return rows(), "state", "runbook", "requester_id"
+
+
+def _of_state(state: str, column: str = "state") -> Q:
     if state == "open":
-        return Q(state__in=GOING)
+        return Q((f"{column}__in", GOING))
     if state == "ended":
-        return Q(state__in=FINAL - {S.DISCARDED})
-    return Q(state=state) if state else ~Q(state__in=_NOT_LISTED)
+        return Q((f"{column}__in", FINAL - {S.DISCARDED}))
+    return Q((column, state)) if state else ~Q((f"{column}__in", _NOT_LISTED))
 
 
 def _said(word: str) -> Q:
     number = word.removeprefix("#")
     by_number = Q(pk=int(number)) if number.isascii() and number.isdigit() and len(number) < 16 else Q()
-    return by_number if by_number and word.startswith("#") else by_number | Q(subject__icontains=word) | Q(title__icontains=word)
+    return by_number if by_number and word.startswith("#") else by_number | Q(said__contains=word.lower())
 
 
 def _between(wanted: Filter) -> Q:
@@ -137,15 +166,23 @@ class Listing:
     older: int | None
 
 
-def listing(found: QuerySet[Any], before: int | None, after: int | None, key: str = "pk") -> Listing:
-    """The rows below number `before`, or those just above `after`: as quick on the last page as on the first."""
+def listing(found: QuerySet[Any], before: int | None, after: int | None, key: str = "pk", shown: QuerySet[Any] | None = None) -> Listing:
+    """The rows below number `before`, or those just above `after`: as quick on the last page as on the first.
+
+    With `shown`, `found` only finds their numbers, and they are read from there.
+    """
     if after is not None:
-        above = list(found.filter(**{f"{key}__gt": after}).order_by(key)[: PAGE + 1])
+        above = _some(found.filter(**{f"{key}__gt": after}), key, shown)
         page = above[:PAGE][::-1]
         return Listing(page, _key(page[0], key) if len(above) > PAGE else None, _key(page[-1], key) if page else None)
-    below = list((found.filter(**{f"{key}__lt": before}) if before is not None else found).order_by(f"-{key}")[: PAGE + 1])
+    below = _some(found.filter(**{f"{key}__lt": before}) if before is not None else found, f"-{key}", shown)
     page = below[:PAGE]
     return Listing(page, _key(page[0], key) if page and before is not None else None, _key(page[-1], key) if len(below) > PAGE else None)
+
+
+def _some(found: QuerySet[Any], order: str, shown: QuerySet[Any] | None) -> list[Any]:
+    some = found.order_by(order)[: PAGE + 1]
+    return list(some if shown is None else shown.filter(pk__in=some.values("pk")).order_by(order))
 
 
 def _key(row: Any, key: str) -> int:

@@ -54,7 +54,7 @@ def home(request: PortalRequest) -> HttpResponse:
 @viewer
 def operations(request: PortalRequest) -> HttpResponse:
     wanted = queries.Filter.of(request.GET)
-    found = queries.listing(queries.matching(wanted), number(request, "before"), number(request, "after"))
+    found = queries.page(wanted, number(request, "before"), number(request, "after"))
     counts = queries.counts()
     context = {
         "wanted": wanted,
