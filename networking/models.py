@@ -1,0 +1,48 @@
+"""What was last seen of a host's network."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from hosts.models import Host
+from networking.seen import Seen
+
+
+class HostNetwork(models.Model):
+    """One for each host that somebody or the schedule looked at. Without `next_read_at` only people ask for a reading."""
+
+    host = models.OneToOneField(Host, on_delete=models.CASCADE, related_name="network")
+    seen = models.JSONField(default=dict, blank=True, help_text="The newest good reading, see networking.seen.")
+    seen_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, help_text="Why the last attempt gave no reading; empty after a good one.")
+    tried_at = models.DateTimeField(null=True, blank=True)
+    next_read_at = models.DateTimeField(null=True, blank=True)
+    claim = models.CharField(max_length=32, blank=True, help_text="Which slice of a worker is reading it now.")
+
+    class Meta:
+        ordering = ["host__sort_name", "pk"]
+        indexes = [models.Index(fields=["next_read_at"], name="network_due"), models.Index(fields=["claim"], name="network_claim")]
+
+    def __str__(self) -> str:
+        return str(self.host)
+
+    def get_absolute_url(self) -> str:
+        return reverse("network", args=[self.host_id])
+
+    @property
+    def newest(self) -> Seen | None:
+        """The newest reading as a value; None before the first, and for one that an older portal wrote in another shape."""
+        return Seen.load(self.seen)
+
+    @property
+    def reading(self) -> bool:
+        """It is due or a worker has it."""
+        return bool(self.claim) or (self.next_read_at is not None and self.next_read_at <= timezone.now())
+
+    @property
+    def stale(self) -> bool:
+        return self.seen_at is not None and self.seen_at < timezone.now() - timedelta(hours=1)

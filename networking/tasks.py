@@ -1,0 +1,33 @@
+"""Celery entry points. Losing a message costs one round of `read_due`: what is asked for stands in the database."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.db import transaction
+
+from networking import reading
+from opsportal.celery import app
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(queue="ssh", soft_time_limit=90)  # type: ignore[untyped-decorator] # celery has no annotations
+def read_due() -> None:
+    """One slice of reading; asks for the next one when there is more."""
+    reading.adopt()
+    if reading.read_slice() and reading.due():
+        wake_reader()
+
+
+def wake_reader() -> None:
+    """Once the transaction commits. A broker that is away is no error: the schedule picks it up."""
+
+    def send() -> None:
+        try:
+            app.send_task("networking.tasks.read_due", queue="ssh", retry=False)
+        except Exception as error:  # whatever the broker's client raises
+            logger.warning("the reader of networks was not woken: %s", error)
+
+    transaction.on_commit(send)
