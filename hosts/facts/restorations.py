@@ -34,3 +34,37 @@ class OpenRestorations(OfThePortal, Fact[tuple[Open, ...]]):
     def read(self, reader: Reader) -> tuple[Open, ...]:
         rows = Restoration.objects.filter(resource=self.resource, state=Restoration.State.OPEN).order_by("pk")
         return tuple(Open(row.key, row.title, row.operation_id, row.operation.state in FINAL) for row in rows.select_related("operation"))
+
+
+@dataclass(frozen=True)
+class LeftOff:
+    """Pool HA that an operation turned off and did not bring back: how it was."""
+
+    sr: str
+    timeout: int
+    operation: int
+
+
+@dataclass(frozen=True)
+class HaLeftOff(OfThePortal, Fact[LeftOff | None]):
+    """Of an open restoration on one resource, from the command that brings it back. Target "portal".
+
+    While the operation is at work it counts as well: who waits for it has to look again when it is over.
+    """
+
+    resource: str
+
+    def read(self, reader: Reader) -> LeftOff | None:
+        rows = Restoration.objects.filter(resource=self.resource, state=Restoration.State.OPEN, key=HA).order_by("-pk")
+        return next((found for row in rows if (found := _left(row))), None)
+
+
+HA = "pool-ha"
+SR, TIMEOUT = "heartbeat-sr-uuids=", "ha-config:timeout="
+
+
+def _left(row: Restoration) -> LeftOff | None:
+    words = [str(word) for word in row.way_back["action"]["command"]["argv"]]
+    sr = next((word.removeprefix(SR) for word in words if word.startswith(SR)), "")
+    timeout = next((word.removeprefix(TIMEOUT) for word in words if word.startswith(TIMEOUT)), "")
+    return LeftOff(sr, int(timeout), row.operation_id) if sr and timeout.isdigit() else None

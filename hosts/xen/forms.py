@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from django import forms
 
-from hosts.models import Pool
+from hosts.models import Host, Pool
+from hosts.xen.ha_clock import MOST, SUGGESTED, WORDS, What
 
 XEN = (Pool.Kind.XENSERVER, Pool.Kind.XCP_NG)
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,6 +31,11 @@ class UuidForm(forms.Form):
 
     choices_from: tuple[str, str] = ("", "")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("host"):
+            self.initial = {**self.initial, "host": uuid_of(self.initial["host"])}
+
     def look(self, found: Mapping[str, Any]) -> None:
         name, rows = self.choices_from
         field = cast(forms.ChoiceField, self.fields[name])
@@ -40,6 +46,15 @@ class UuidForm(forms.Form):
         kept = self.initial.get(name)
         values = [*given, *(kept if isinstance(kept, list | tuple) else [kept])]
         return [str(value) for value in values if value and UUID.fullmatch(str(value))]
+
+
+def uuid_of(host: object) -> str:
+    """A host's uuid from itself, or from the inventory's number of the host; "" when that was not read yet."""
+    text = str(host or "")
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        return text
+    row = Host.objects.filter(pk=int(text)).first()
+    return str(row.facts.get("host_uuid", "")).lower() if row else ""
 
 
 def offered(rows: Sequence[Mapping[str, Any]], chosen: Sequence[str]) -> list[tuple[str, str]]:
@@ -74,11 +89,17 @@ class HeartbeatForm(UuidForm):
 
 
 class TimeoutForm(forms.Form):
+    """`outage` and `what` are no parameters: they only move the picture."""
+
     timeout = forms.IntegerField(
-        label="Timeout in seconds", initial=180, min_value=1, max_value=3600,
-        help_text="How long network or storage may be away before hosts fence themselves. 180 is what has stood the test.",
-        widget=forms.NumberInput(attrs={"inputmode": "numeric", "size": 6}),
+        label="Timeout in seconds", initial=SUGGESTED, min_value=1, max_value=MOST,
+        help_text="For so long network or storage may be away before hosts fence themselves. 180 is what has stood the test.",
+        widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
     )  # fmt: skip
+    outage = forms.IntegerField(label="An outage of so many seconds", initial=150, min_value=1, max_value=MOST, required=False)
+    what = forms.ChoiceField(
+        label="of", choices=[(what.value, words) for what, words in WORDS.items()], initial=What.BOTH.value, required=False
+    )
 
 
 class VmsForm(UuidForm):

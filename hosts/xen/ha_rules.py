@@ -8,6 +8,7 @@ from typing import Protocol
 from hosts.xen import heartbeat
 from hosts.xen.facts import PoolStorage, SrSpace
 from hosts.xen.ha_clock import DEFAULT, LEAST, SCRIPT_TIMEOUT
+from hosts.xen.ha_steps import before
 from hosts.xen.heartbeat import Carrier
 from hosts.xen.pool_guards import OnAPool
 from hosts.xen.survey import Survey, survey
@@ -82,5 +83,5 @@ def ha_timeout(params: WithTimeout, facts: FactSet) -> Iterator[Finding]:
     source="xapi source, xapi_ha.ml: ha-configuration keeps its last value when HA goes off, and says nothing then",
 )
 def ha_is_on(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
-    if params.pool and not (found := survey(params.pool, facts)).basics.ha_enabled:
+    if params.pool and before(found := survey(params.pool, facts), facts) is None:
         yield Finding(Level.BLOCK, f"HA is off on {found.pool.name}. Run “Enable pool HA”, which asks for the timeout.", "pool")

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hosts.facts.restorations import HA, HaLeftOff
 from hosts.xen.command import GONE, LIMITED, TIMED_OUT, xe, xe_change
+from hosts.xen.facts import PoolStorage
 from hosts.xen.state import Storage
 from hosts.xen.survey import Survey
-from opsportal.operations.facts import FactError
+from opsportal.operations.facts import FactError, FactSet
 from opsportal.operations.steps import CannotUndo, Condition, Effect, NothingToUndo, RunCommand, Step, Undo, WaitFor, WayBack
 from opsportal.transport.command import Command
 
-RESTORATION = "pool-ha"
+RESTORATION = HA
 """The key of the restoration "HA on again": the same in every runbook, so that any of them can settle it."""
 
 XAPI_DEFAULT = 60
@@ -69,6 +71,24 @@ def remembered(survey: Survey, storage: Storage) -> Heartbeat:
         raise FactError(f"{unknown_sr(survey)} Turning HA off now would be a way of no return.")
     names = {sr.uuid: sr.name for sr in storage.srs}
     return Heartbeat(found[0], survey.basics.ha_timeout or XAPI_DEFAULT, names.get(found[0], ""))
+
+
+@dataclass(frozen=True)
+class Before:
+    """How HA is to be when all is done. `on` is whether it has to be turned off first: not when an operation left it off."""
+
+    beat: Heartbeat
+    on: bool
+
+
+def before(survey: Survey, facts: FactSet) -> Before | None:
+    """What to bring back: HA as it is now, or as an operation found it and left it off; None when it is off by somebody's wish."""
+    storage = facts(PoolStorage(survey.speaker.target))
+    if survey.basics.ha_enabled:
+        return Before(remembered(survey, storage), True)
+    left = facts(HaLeftOff("portal", survey.pool.resource))
+    names = {sr.uuid: sr.name for sr in storage.srs}
+    return Before(Heartbeat(left.sr, left.timeout, names.get(left.sr, "")), False) if left else None
 
 
 def unknown_sr(survey: Survey) -> str:
@@ -160,6 +180,11 @@ def off(where: At, members: tuple[At, ...], *, brings_back: WayBack | None, why:
         opens=brings_back,
         progress=SAYS_WHY,
     )
+    yield from still_off(where, members)
+
+
+def still_off(where: At, members: tuple[At, ...]) -> Iterator[Step]:
+    """Only the proof: for a plan that goes on from where another one left HA off."""
     yield from _proof("ha-off", where, members, says_so=tuple(says(one, on=False, within=120) for one in members), state="off")
 
 

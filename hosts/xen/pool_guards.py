@@ -11,7 +11,7 @@ from typing import Protocol
 from hosts.facts.portal import InventoryPool
 from hosts.facts.restorations import OpenRestorations
 from hosts.xen.facts import PoolPifs, PoolStorage, ProtectedVms
-from hosts.xen.ha_steps import RESTORATION, XAPI_DEFAULT, unknown_sr
+from hosts.xen.ha_steps import XAPI_DEFAULT, unknown_sr
 from hosts.xen.state import Role, Voice, XenHost
 from hosts.xen.survey import Seen, Survey, silence, survey, views
 from opsportal.operations.facts import FactSet
@@ -212,15 +212,18 @@ def restorations(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
 
 
 def left_open(params: OnAPool, facts: FactSet, but: str = "") -> Iterator[Finding]:
-    """Findings for open restorations on the pool, without those of the key `but`."""
+    """Findings for open restorations on the pool. One of the key `but` is brought back by the plan itself."""
     if not params.pool:
         return
     resource = facts(InventoryPool("portal", params.pool)).resource
     for one in facts(OpenRestorations("portal", resource)):
-        if one.left and one.key != but:
-            yield Finding(Level.BLOCK, f"{one.title}: operation #{one.operation} left it so. Settle it under Restorations first.", "pool")
-        elif not one.left:
-            yield Finding(Level.NOTE, f"{one.title}: operation #{one.operation} is at work on this pool. This one waits for it.", "pool")
+        said = f"{one.title}: operation #{one.operation}"
+        if not one.left:
+            yield Finding(Level.NOTE, f"{said} is at work on this pool. This one waits for it.", "pool")
+        elif one.key == but:
+            yield Finding(Level.NOTE, f"{said} left it so. This plan brings it back at its end.", "pool")
+        else:
+            yield Finding(Level.BLOCK, f"{said} left it so. Settle it under Restorations first.", "pool")
 
 
 @guard(
@@ -348,9 +351,3 @@ HEALTHY: tuple[Guard, ...] = (master_answers, in_inventory, members_answer, one_
 
 COMES_BACK: tuple[Guard, ...] = (way_back, few_hosts_now, protected_now)
 """Besides, when HA may have to go off and on again."""
-
-
-def ha_left_off(params: OnAPool, facts: FactSet) -> bool:
-    """Whether an operation left HA off that should be on."""
-    resource = facts(InventoryPool("portal", params.pool)).resource
-    return any(one.key == RESTORATION and one.left for one in facts(OpenRestorations("portal", resource)))

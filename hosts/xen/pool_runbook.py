@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
 from hosts.models import Host, Pool
+from hosts.xen import pool_guards
 from hosts.xen.facts import PoolStorage
-from hosts.xen.forms import PoolForm
-from hosts.xen.pool_guards import OnAPool, dead
+from hosts.xen.forms import PoolForm, uuid_of
+from hosts.xen.ha_steps import RESTORATION
+from hosts.xen.pool_guards import OnAPool, dead, left_open
 from hosts.xen.survey import Survey, survey
+from opsportal.operations import restorations
 from opsportal.operations.facts import FactError, FactSet
+from opsportal.operations.guards import Finding, guard
+from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.runbook import Page, Risk, Runbook
+from opsportal.operations.states import OperationState
 
 P = TypeVar("P", bound=OnAPool)
 
@@ -22,6 +28,11 @@ class PoolRunbook(Runbook[P], Generic[P]):
 
     risk = Risk.DANGEROUS
     approvals = 1
+    styles = ("css/pools.css",)
+
+    def parse(self, raw: Mapping[str, Any]) -> P:
+        """A link may name a host by the inventory's number; the plan knows members by their uuid."""
+        return super().parse({**raw, "host": uuid_of(raw["host"])} if "host" in raw else raw)
 
     def subject(self, params: P) -> str:
         pool = Pool.objects.filter(pk=params.pool).first()
@@ -33,6 +44,34 @@ class PoolRunbook(Runbook[P], Generic[P]):
 
     def look(self, page: str, params: P, facts: FactSet) -> dict[str, Any]:
         return now(survey(params.pool, facts), facts) if params.pool else {}
+
+
+class HaRunbook(PoolRunbook[P], Generic[P]):
+    """Leaves HA on at its end where it was on, also where an earlier operation left it off: so that one's restoration is settled, too."""
+
+    settles = True
+
+    def finished(self, operation_id: int, state: str) -> None:
+        """HA is on by a plan that people saw: nobody has to bring it back any more."""
+        operation = Operation.objects.get(pk=operation_id)
+        if state != OperationState.SUCCEEDED or not operation.steps.filter(key="ha-on").exists():
+            return
+        for one in Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks, key=RESTORATION):
+            restorations.settle(one.operation, RESTORATION, f"operation #{operation_id}, which turned HA on")
+
+
+@guard(
+    "xen.restorations-but-ha",
+    title="Nothing else is left changed for a time",
+    reason="A host that an operation took out for a while has to come back before HA watches over it. HA left off is brought back.",
+    source="The portal's own record of restorations",
+)
+def restorations_but_ha(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
+    yield from left_open(params, facts, but=RESTORATION)
+
+
+HEALTHY = tuple(restorations_but_ha if one is pool_guards.restorations else one for one in pool_guards.HEALTHY)
+"""For runbooks that bring HA back where it was left off."""
 
 
 def pool_page(help_text: str) -> Page:

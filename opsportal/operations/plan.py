@@ -29,8 +29,8 @@ class Plan:
             raise ValueError(f"step keys are not unique: {sorted(key for key in keys if keys.count(key) > 1)}")
 
     def after(self, key: str) -> Plan:
-        """The same plan from the step named `key` on."""
-        index = next(number for number, step in enumerate(self.steps) if step.key == key)
+        """The same plan from the step named `key` on; all of it when it has no such step, as there was something else to do meanwhile."""
+        index = next((number for number, step in enumerate(self.steps) if step.key == key), 0)
         return Plan(self.runbook, self.version, self.steps[index:], self.facts, self.because)
 
     def to_json(self) -> str:

@@ -78,6 +78,8 @@ class Runbook(ABC, Generic[P]):
     """Settles open restorations, so it may run while they are open."""
     plan_template: ClassVar[str] = ""
     """An extra part for the review and operation pages, given the operation and `look("review", ...)`."""
+    styles: ClassVar[tuple[str, ...]] = ()
+    """Style sheets that its own templates need: "css/pools.css"."""
 
     def parse(self, raw: Mapping[str, Any]) -> P:
         """Parameters from stored JSON; unknown names are dropped."""
