@@ -11,6 +11,7 @@ from django.db import transaction
 from hosts import adding, reading, scanning
 from hosts.models import Host, HostDraft
 from hosts.tails import following, keeping, listing
+from hosts.xen import reading as pools
 from opsportal.celery import app
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,9 @@ def scan_host(host_id: int) -> None:
 
 @shared_task(queue="ssh", soft_time_limit=90)  # type: ignore[untyped-decorator] # celery has no annotations
 def read_due() -> None:
-    """One slice of reading; asks for the next one when there is more. Also picks up what lost its message."""
+    """One slice of reading; asks for the next one when there is more. Also picks up what lost its message, and pools that are due."""
+    if pools.due() and not pools.crowded():
+        wake_pools()
     for draft in adding.waiting():
         go_on(str(draft.pk))
     for host in scanning.waiting():
@@ -59,6 +62,14 @@ def list_logs(host_id: int) -> None:
     listing.look(host_id)
 
 
+@shared_task(queue="ssh", soft_time_limit=90)  # type: ignore[untyped-decorator] # celery has no annotations
+def read_pools() -> None:
+    """One slice of reading XenServer pools; asks for the next one when there is more."""
+    if not pools.crowded() and pools.read_slice() and pools.due():
+        wake_pools()
+    pools.trim()
+
+
 def wake_draft(draft: HostDraft) -> None:
     _send("go_on", str(draft.pk))
 
@@ -69,6 +80,10 @@ def wake_scan(host: Host) -> None:
 
 def wake_reader() -> None:
     _send("read_due")
+
+
+def wake_pools() -> None:
+    _send("read_pools")
 
 
 def wake_log_list(host: Host) -> None:
