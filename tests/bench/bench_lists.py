@@ -5,18 +5,14 @@ In this process, without network: a request goes through every middleware and co
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import django
-
 from tests.bench import figure
+from tests.bench.alone import portal_alone
 
 FEW, MANY = 10, 100_000
 ROUNDS = 25
@@ -27,7 +23,7 @@ LISTS = {"operations": "/operations/", "builds": "/releases/builds/"}
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="bench") as folder, _portal(Path(folder)) as client:
+    with tempfile.TemporaryDirectory(prefix="bench") as folder, portal_alone(Path(folder)) as client:
         from tests.releases import made
 
         source = made.source("Bench", url="https://github.com/apache/cloudstack")
@@ -37,28 +33,6 @@ def run() -> None:
         made.many(more, MANY)
         for name, address in LISTS.items():
             _measure(client, name, address, few[name])
-
-
-@contextmanager
-def _portal(state: Path) -> Iterator[Any]:
-    """A viewer's client of a portal with an empty database of its own."""
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "opsportal.settings", "OPSPORTAL_STATE_DIR": str(state), "OPSPORTAL_EMBEDDED": "1"}
-    os.environ |= {"SECRET_KEY": "bench" * 12, "REDIS_URL": f"unix://{state}/redis.sock"}
-    django.setup()
-    from django.contrib.auth.models import Group, User
-    from django.core.management import call_command
-    from django.test import Client
-    from django.test.utils import setup_test_environment, teardown_test_environment
-
-    call_command("migrate", verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
-    setup_test_environment(debug=False)
-    viewer = User.objects.create_user("vera")
-    viewer.groups.add(Group.objects.get_or_create(name="viewer")[0])
-    client = Client()
-    client.force_login(viewer)
-    yield client
-    teardown_test_environment()
 
 
 def _measure(client: Any, name: str, address: str, few: int) -> None:
