@@ -140,6 +140,8 @@ def _intend(step: Step, action: RunCommand, lease: Lease, boot_id: str) -> Attem
 
 def _issue(step: Step, attempt: Attempt, action: RunCommand, remote: Detached, lease: Lease) -> bool:
     """True when this call started it: then it is followed at once, without asking what became of it."""
+    if action.fresh:
+        remote.renew()
     crash.point("before-start")
     answer = remote.start(attempt.remote_key, lease.fence, action.command)
     crash.point("after-start")

@@ -46,12 +46,14 @@ class RunCommand:
     """Runs detached on the target, at most once for a step's attempt. `timeout` in seconds; `ok` are exit codes that count as done.
 
     `unsure` are exit codes that leave open whether it happened: the probe may show that it did, else the step is unknown.
+    `fresh` starts it over a connection made for it, which proves that the target still lets us in.
     """
 
     command: Command
     timeout: int
     ok: tuple[int, ...] = (0,)
     unsure: tuple[int, ...] = ()
+    fresh: bool = False
     kind: Literal["run"] = "run"
 
 

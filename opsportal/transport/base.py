@@ -40,5 +40,8 @@ class Transport(Protocol):
     def get(self, path: str) -> Iterator[bytes]:
         """The bytes of a file, in pieces."""
 
+    def renew(self) -> None:
+        """What comes next goes over a connection made for it: so it proves that the target still lets us in."""
+
     def close(self) -> None:
         """Give the connection back or end it."""

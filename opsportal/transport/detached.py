@@ -111,6 +111,10 @@ class Detached:
         """Changes with every boot of the target."""
         return self.poll("none").boot_id
 
+    def renew(self) -> None:
+        """As `Transport.renew`."""
+        self.transport.renew()
+
     def follow(self, key: str, offset: int, seconds: float) -> Iterator[bytes]:
         """The output from `offset` on as it appears; ends soon after the command did, or after `seconds`."""
         command = Command(script=WRAPPER, argv=("follow", self.root, key, str(offset), str(max(1, int(seconds * 10)))))

@@ -93,6 +93,9 @@ class LocalTransport:
         except OSError as error:
             raise Unreachable(f"{path} cannot be read: {error}") from error
 
+    def renew(self) -> None:
+        """There is no connection."""
+
     def close(self) -> None:
         """Nothing is kept open."""
         return

@@ -106,6 +106,14 @@ class Connections:
                     line.connection.retired = True
                     line.connection = None
 
+    def renew(self, target: SshTarget) -> None:
+        """The next channel to this target opens a connection of its own. Channels in use go on."""
+        with self._lock:
+            line = self._lines.get(target)
+            kept = line.connection if line else None
+        if line and kept:
+            self._drop(line, kept)
+
     def insist(self, target: SshTarget) -> None:
         """A person asked: the next login is tried, however many were refused."""
         with self._lock:

@@ -78,6 +78,9 @@ class SshTransport:
             if channel.recv_exit_status() > 0:
                 raise Unreachable(f"{path} on {self.name} cannot be read: {_text(errors)}")
 
+    def renew(self) -> None:
+        self._pool.renew(self._target)
+
     def close(self) -> None:
         """The connection stays with the pool, for whoever comes next."""
 

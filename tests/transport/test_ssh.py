@@ -211,3 +211,11 @@ def test_a_file_cut_in_the_middle_is_not_put_in_place(machine: Machine, target: 
         pool.get(target).put(str(tmp_path / "file"), slow)
     assert (tmp_path / "file").read_text() == "old"
     wait_for(lambda: [entry.name for entry in tmp_path.iterdir() if entry.name != "machine"] == ["file"])
+
+
+def test_renewed_it_proves_that_we_are_still_let_in(machine: Machine, target: SshTarget, pool: Pool) -> None:
+    transport = pool.get(target)
+    assert transport.run(ECHO, timeout=10).out == "x\n"
+    transport.renew()
+    assert transport.run(ECHO, timeout=10).out == "x\n"
+    assert logins(machine) == 2
