@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections import Counter
@@ -27,6 +28,8 @@ from opsportal.operations.facts import Fact, FactError
 from opsportal.transport.errors import TransportError
 from opsportal.transport.ssh import SshTarget
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 KINDS = (Pool.Kind.XENSERVER, Pool.Kind.XCP_NG)
@@ -48,6 +51,8 @@ CLAIMED_FOR = timedelta(minutes=2)
 
 KEEP_UNCHANGED = timedelta(days=2)
 KEEP_CHANGED = timedelta(days=365)
+
+OUR_FAULT = "The portal could not read this pool because of a fault of its own. It is in the portal's log."
 
 PARTS: dict[str, type[Fact[Any]]] = {"storage": PoolStorage, "space": SrSpace, "vms": PoolVms, "pifs": PoolPifs}
 """What a reading can do without: the parts of `PoolState` by name."""
@@ -139,10 +144,16 @@ def _target(host: Host) -> SshTarget | str:
 
 
 def read(asked: Asked, until: float) -> Answer:
-    """One pool, in a thread: its members, then the whole through one that answers. Never raises for what a host does.
+    """One pool, in a thread. Never raises: a fault of ours with one pool must not keep the others. `until` is `time.monotonic`'s."""
+    try:
+        return _read(asked, until)
+    except Exception:
+        logger.exception("reading the pool %s failed", asked.pool.pk)
+        return Answer(asked.pool, timezone.now(), None, OUR_FAULT)
 
-    `until` is in `time.monotonic`'s seconds.
-    """
+
+def _read(asked: Asked, until: float) -> Answer:
+    """Its members, then the whole through one that answers."""
     with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as crew:
         seen = tuple(crew.map(lambda host: _view(host, asked.target(host), until), asked.row.hosts))
     at = timezone.now()

@@ -25,14 +25,18 @@ class Dom0:
     files: dict[str, str] = field(default_factory=lambda: {"etc/xensource-inventory": sample(64), "etc/xensource/pool.conf": "master"})
 
     def run(self, command: Command, *, seconds: float = 30) -> Result:
-        for name, text in self.files.items():
-            path = self.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+        self.made()
         words = [self._inside(word) for word in command.words()]
         words[0] = str(self._tools() / words[0])
         done = subprocess.run(words, capture_output=True, text=True, env={"PATH": str(self._tools())}, timeout=seconds)
         return Result(done.returncode, done.stdout, done.stderr)
+
+    def made(self) -> Dom0:
+        """Writes everything, but only what is not there yet: another thread may be running it."""
+        for name, text in self.files.items():
+            written(self.root / name, text)
+        written(self._tools() / "xe", f'#!/bin/sh\ncase "$*" in\n{self.answers}\nesac\n').chmod(0o755)
+        return self
 
     def _inside(self, word: str) -> str:
         for top in ("/etc/", "/var/"):
@@ -45,7 +49,11 @@ class Dom0:
         for name in TOOLS + ("timeout",) * self.timeout:
             if not (tools / name).exists() and (real := shutil.which(name)):
                 (tools / name).symlink_to(real)
-        xe = tools / "xe"
-        xe.write_text(f'#!/bin/sh\ncase "$*" in\n{self.answers}\nesac\n')
-        xe.chmod(0o755)
         return tools
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    return path
