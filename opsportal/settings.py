@@ -325,7 +325,7 @@ TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connect
 SECRETS = {"credential": "hosts.sealing.named"}
 """Which function gives a secret that a step writes to a host: "credential:3"."""
 
-TARGET_NAMES = {"host": "hosts.queries.called"}
+TARGET_NAMES = {"host": "hosts.queries.called", "pool": "hosts.pools.called"}
 """Which function says what people call targets of a kind, and where their pages are."""
 
 TARGET_LISTS = ["hosts.queries.target_names"]

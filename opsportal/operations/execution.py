@@ -97,7 +97,7 @@ def _occupied(operation: Operation) -> str:
         open_ones = Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks)
         if restoration := open_ones.exclude(pk__in=restorations.of(operation)).first():
             where = f"{restoration.title} (operation #{restoration.operation_id})"
-            return f"{restoration.resource} has an open restoration: {where}. Settle it first."
+            return f"{targets.called(restoration.resource)} has an open restoration: {where}. Settle it first."
     return leases.acquire(operation, operation.locks)
 
 

@@ -16,6 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from opsportal.operations import targets
 from opsportal.operations.models import Lock, Operation
 from opsportal.operations.states import DRIVEN, OperationState
 
@@ -97,5 +98,5 @@ def acquire(operation: Operation, resources: list[str]) -> str:
 
 
 def _held(lock: Lock) -> str:
-    other = lock.operation
-    return f"{lock.resource} is in use by operation #{other.pk} ({other.title}, {other.requester}) since {lock.since:%H:%M:%S} UTC."
+    other, called = lock.operation, targets.called(lock.resource)
+    return f"{called} is in use by operation #{other.pk} ({other.title}, {other.requester}) since {lock.since:%H:%M:%S} UTC."

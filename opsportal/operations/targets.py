@@ -55,5 +55,10 @@ def names(targets: Iterable[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
+def called(target: str) -> str:
+    """One of them for a sentence."""
+    return names([target])[target][0]
+
+
 def detached(target: str, operation: Operation) -> Detached:
     return Detached(connect(target), control_root(target, operation))

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from opsportal.operations import answering, letter, targets
 from opsportal.operations.models import Restoration
@@ -97,6 +99,13 @@ def way_back(restoration: Restoration) -> Back:
     stored = WAY_BACK.validate_python(restoration.way_back)
     place = targets.names([restoration.target])[restoration.target][0]
     return Back(place, stored.action, stored.proof, letter.diff(stored.action) if isinstance(stored.action, PutFile) else [])
+
+
+@register.simple_tag
+def place(resource: str) -> SafeString:
+    """What people call a target or a locked thing, with the way to its page."""
+    name, url = targets.names([resource])[resource]
+    return format_html('<a href="{}">{}</a>', url, name) if url else format_html("{}", name)
 
 
 _DEEDS = {
