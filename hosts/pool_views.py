@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from hosts import pools, tasks
 from hosts.models import Pool
 from hosts.pool_forms import ClockForm
-from hosts.xen import card, pictures
+from hosts.xen import card, pictures, reading
 from hosts.xen.ha_clock import DEFAULT
 from hosts.xen.roster import Row, roster
 from hosts.xen.state import Pif, PoolState, Sr
@@ -36,7 +36,7 @@ def _pool(pk: int) -> Pool:
 def pool(request: PortalRequest, pk: int) -> HttpResponse:
     """The page; for htmx the clock alone, or what moves, or nothing when that is as the page has it (?seen=)."""
     pool = _pool(pk)
-    state = pools.state_of(pool)
+    state = reading.before(pool)
     if request.htmx and request.htmx.target == "ha-clock":
         return render(request, "hosts/_pool_clock.html", _clock(request, pool, state))
     look = _look(request, pool, state)
@@ -50,6 +50,7 @@ def pool(request: PortalRequest, pk: int) -> HttpResponse:
 def _look(request: PortalRequest, pool: Pool, state: PoolState | None) -> dict[str, Any]:
     """What the live part shows, with a stamp that changes when it does."""
     rows = roster(state, pools.uuids(pool)) if state else ()
+    storage = storage_rows(state) if state else []
     going, ended = pools.operations_on(pool)
     opened = pools.open_on(pool)
     busy = pools.busy(pool)
@@ -61,7 +62,8 @@ def _look(request: PortalRequest, pool: Pool, state: PoolState | None) -> dict[s
         "rows": rows,
         "picture": pictures.pool(pool.name, state, rows) if state and rows else "",
         "findings": pools.worst_first(pool.findings),
-        "storage": storage_rows(state) if state else (),
+        "storage": [row for row in storage if row.sr.shared or row.missing],
+        "local": [row for row in storage if not row.sr.shared and not row.missing],
         "protected": state.vms.protected[:SHOWN_VMS] if state and state.vms else (),
         "interfaces": interface_rows(state) if state else (),
         "going": going,
@@ -72,7 +74,7 @@ def _look(request: PortalRequest, pool: Pool, state: PoolState | None) -> dict[s
         "token": secrets.token_hex(16),
         "unread": [] if state else list(pool.hosts.only("name", "address", "port", "contact", "contact_message")),
         "may_write": has_role(request.user, "operator"),
-        "startable": {book.name for book in pools.books()},
+        "startable": {book.name: book.title for book in pools.books()},
     }
 
 
@@ -86,11 +88,12 @@ def _clock(request: PortalRequest, pool: Pool, state: PoolState | None) -> dict[
 
 @dataclass(frozen=True)
 class StorageRow:
-    """`free` and `size` in bytes, None where the SR does not know."""
+    """`hosts` and `missing` are names of hosts on which it is plugged, or should be. Bytes, None where the SR does not know."""
 
     sr: Sr
     plugged: int
     of: int
+    hosts: tuple[str, ...]
     missing: tuple[str, ...]
     size: int | None
     free: int | None
@@ -113,8 +116,8 @@ def _storage_row(state: PoolState, sr: Sr) -> StorageRow:
     space = next((one for one in state.space if one.sr == sr.uuid), None)
     free = space.size - space.used if space and space.size is not None and space.used is not None else None
     used_for_ha = state.basics is not None and state.basics.ha_enabled and sr.uuid in state.basics.statefile_srs
-    missing = tuple(sorted(names.get(uuid, uuid) for uuid in wanted - plugged))
-    return StorageRow(sr, len(plugged & wanted), len(wanted), missing, space.size if space else None, free, used_for_ha)
+    there, missing = (tuple(sorted(names.get(uuid, uuid) for uuid in some)) for some in (wanted & plugged, wanted - plugged))
+    return StorageRow(sr, len(there), len(wanted), there, missing, space.size if space else None, free, used_for_ha)
 
 
 def interface_rows(state: PoolState) -> list[tuple[str, list[Pif]]]:
@@ -132,8 +135,8 @@ def interface_rows(state: PoolState) -> list[tuple[str, list[Pif]]]:
 def pool_read(request: PortalRequest, pk: int) -> HttpResponse:
     """Asks a worker to read the pool now."""
     pool = _pool(pk)
-    Pool.objects.filter(pk=pool.pk).update(next_read_at=timezone.now(), claim="")
-    tasks.wake_reader()
+    reading.ask(Pool.objects.filter(pk=pool.pk))
+    tasks.wake_pools()
     return redirect("pool", pool.pk)
 
 
@@ -166,7 +169,7 @@ def pool_card_text(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 def _card(pool: Pool) -> card.Card:
-    state = pools.state_of(pool)
+    state = reading.before(pool)
     known = pools.uuids(pool)
     hosts = () if state else pool.hosts.all()
     rows = roster(state, known) if state else tuple(Row.of_inventory(one.pk, one.name, one.address, known.get(one.pk, "")) for one in hosts)

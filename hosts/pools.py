@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db.models import Case, Count, Q, QuerySet, When
 from django.db.models.fields.json import KeyTransform
+from django.urls import reverse
 from django.utils import timezone
 
 from hosts.models import Host, Pool, PoolReading
-from hosts.xen.state import PoolState
 from opsportal.operations import queries, registry
 from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.runbook import Runbook
@@ -138,5 +138,8 @@ def at_risk() -> QuerySet[Pool]:
     return found.select_related("cloud").only("name", "cloud__name", "problem", "problem_at", "findings").order_by(grave, "name", "pk")
 
 
-def state_of(pool: Pool) -> PoolState | None:
-    return PoolState.of(pool.state)
+def called(numbers: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Name and address of each pool by its number as text, for what says "pool:3"."""
+    wanted = [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+    found = Pool.objects.filter(pk__in=wanted).values_list("pk", "name")
+    return {str(pk): (name, reverse("pool", args=[pk])) for pk, name in found}

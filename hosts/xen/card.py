@@ -159,12 +159,14 @@ def _dead(machines: tuple[Machine, ...]) -> Part:
         "The price: the survivor's copy of the pool's database may be minutes old. What was started, moved or made in these minutes "
         "may be missing or wrong in it. Waiting for the master to come back costs nothing but time: running VMs go on.",
         (
-            Line(f"1. Make sure that {old.name} is off, at its power. Keep it off until step 4."),
+            Line(f"1. Make sure that {old.name} is off, at its power. Keep it off until step 5."),
             Line("2. On ONE survivor, and on no second one: " + ", ".join(f"{one.name} ({one.address})" for one in survivors) + ".",
                  "xe pool-emergency-transition-to-master"),
-            Line("3. There, after 30 to 120 s, the first prints its own uuid. The second prints who follows; the others are unreachable.",
-                 "xe pool-list params=master --minimal; xe pool-recover-slaves"),
-            Line(f"4. When {old.name} is back and still leads itself: on {old.name}, with the address of the new master:"),
+            Line("3. There, after 30 to 120 s, this prints that host's own uuid. Repeat it until then.",
+                 "timeout 60 xe pool-list params=master --minimal"),
+            Line("4. Only then, there: it prints the uuid of each host that follows now. Who is missing was not reached.",
+                 "xe pool-recover-slaves"),
+            Line(f"5. When {old.name} is back and still leads itself: on {old.name}, with the address of the new master:"),
             *follow,
             Line(f"Only when {old.name} is lost for good, and not live any more:", f"xe host-forget uuid={old.uuid} --force"),
         ),

@@ -34,9 +34,9 @@ class Size:
         return self.trunk + self.columns * (self.cell + self.gap)
 
 
-WIDE = Size(columns=4, cell=170, gap=12, trunk=26, letters=17)
+WIDE = Size(columns=4, cell=190, gap=12, trunk=26, letters=19)
 NARROW = Size(columns=2, cell=138, gap=8, trunk=18, letters=12)
-HEAD, CELL_HEIGHT, WIRE, DRUM = 34, 84, 34, 62
+HEAD, CELL_HEIGHT, WIRE, PLAIN, DRUM = 34, 84, 34, 12, 62
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,11 @@ def pool(name: str, state: PoolState, rows: Sequence[Row]) -> SafeString:
 
 def _pool_svg(size: Size, name: str, state: PoolState, rows: Sequence[Row], beat: Heartbeat, said: str) -> SafeString:
     shown = [rows[start : start + size.columns] for start in range(0, len(rows), size.columns)]
-    floor = HEAD + len(shown) * (CELL_HEIGHT + WIRE)
+    wire = WIRE if beat.on else PLAIN
+    floor = HEAD + len(shown) * (CELL_HEIGHT + wire)
     inside = format_html(
         "{}{}{}{}",
-        _head(size, state, beat),
+        _head(state, beat),
         format_html_join("", "{}", ((_line(size, number, line, beat),) for number, line in enumerate(shown))),
         _trunk(size, floor) if beat.on else NOTHING,
         _drum(size, floor, beat),
@@ -85,12 +86,12 @@ def _pool_svg(size: Size, name: str, state: PoolState, rows: Sequence[Row], beat
     )  # fmt: skip
 
 
-def _head(size: Size, state: PoolState, beat: Heartbeat) -> SafeString:
+def _head(state: PoolState, beat: Heartbeat) -> SafeString:
     if state.basics is None:
         return _sign(2, 4, "unknown", "circle-question-mark", "HA: nobody says")
     if not beat.on:
         return _sign(2, 4, "warn", "shield-off", "HA is off")
-    chosen = f"{beat.timeout} s" if beat.timeout else f"{ha_clock.DEFAULT} s, which nobody chose"
+    chosen = f"{beat.timeout} s" if beat.timeout else f"{ha_clock.DEFAULT} s by default"
     return _sign(2, 4, "ok" if beat.timeout else "warn", "shield-check", f"HA is on, timeout {chosen}")
 
 
@@ -102,7 +103,7 @@ def _sign(x: int, y: int, tone: str, name: str, words: str, style: str = "sign")
 
 
 def _line(size: Size, number: int, rows: Sequence[Row], beat: Heartbeat) -> SafeString:
-    top = HEAD + number * (CELL_HEIGHT + WIRE)
+    top = HEAD + number * (CELL_HEIGHT + (WIRE if beat.on else PLAIN))
     bus = top + CELL_HEIGHT + WIRE - 10
     last = size.trunk + (len(rows) - 1) * (size.cell + size.gap) + size.cell // 2
     cells = ((_cell(size, size.trunk + place * (size.cell + size.gap), top, row, beat),) for place, row in enumerate(rows))
@@ -111,16 +112,16 @@ def _line(size: Size, number: int, rows: Sequence[Row], beat: Heartbeat) -> Safe
 
 
 def _cell(size: Size, x: int, y: int, row: Row, beat: Heartbeat) -> SafeString:
-    edge = "lost" if row.tone == "bad" else "dim" if row.tone in ("warn", "unknown") else "fine"
+    edge = "lost" if row.tone == "bad" or row.disagrees else "dim" if row.tone in ("warn", "unknown") else "fine"
     crown = ("accent", "crown") if row.master else ("none", "server")
     return format_html(
         '<g class="host {}"><title>{}</title><rect class="tone-{}" x="{}" y="{}" width="{}" height="{}" rx="6"/>{}{}{}{}</g>{}',
-        edge, _told(row), row.tone, x, y, size.cell, CELL_HEIGHT,
+        edge, _told(row), "bad" if row.disagrees else row.tone, x, y, size.cell, CELL_HEIGHT,
         _sign(x + 9, y + 9, *crown, cut(rules.shown(row.name, 80), size.letters), "name"),
         format_html('<text class="second{}" x="{}" y="{}">{}</text>', " odd" * bool(row.disagrees), x + 30, y + 42, _second(row, size)),
         _sign(x + 9, y + 56, row.tone, row.icon, row.standing, "stand"),
         _vms(x + size.cell - 9, y + 42, row),
-        _plug(x + size.cell // 2, y + CELL_HEIGHT, row) if beat.on else NOTHING,
+        _plug(size, x + size.cell // 2, y + CELL_HEIGHT, row) if beat.on else NOTHING,
     )  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def _vms(x: int, y: int, row: Row) -> SafeString:
 def _second(row: Row, size: Size) -> str:
     """Under the name: the role, or that it says otherwise."""
     if row.disagrees:
-        return cut(row.disagrees, size.letters + 3)
+        return cut(row.disagrees, size.letters + 5)
     return "master" if row.master else "member" if row.record else "no member"
 
 
@@ -149,17 +150,18 @@ def _told(row: Row) -> str:
     return rules.shown(f"{row.name}: {'master' if row.master else 'member'}, {row.standing}{odd}{vms}{plug}", 300)
 
 
-def _plug(x: int, y: int, row: Row) -> SafeString:
+def _plug(size: Size, x: int, y: int, row: Row) -> SafeString:
     """The wire from a host to the bus, with a plug that is in, out, or of which nobody knows."""
     bus = y + WIRE - 10
     if row.plugged:
         plug = format_html('<rect class="plug" x="{}" y="{}" width="10" height="9" rx="2"/>', x - 5, y + 7)
         return format_html('<path class="bus" d="M{} {}V{}"/>{}', x, y, bus, plug)
+    side, anchor = (x - 9, "end") if x + 90 > size.width else (x + 9, "start")
     tone, words = ("bad", "not plugged") if row.plugged is False else ("unknown", "plug unknown")
     return format_html(
         '<g class="tone-{}"><path class="gap" d="M{} {}v5M{} {}v-5"/><path class="cross" d="M{} {}l8 8m0 -8l-8 8"/>'
-        '<text class="out" x="{}" y="{}">{}</text></g>',
-        tone, x, y, x, bus, x - 4, y + 8, x + 9, y + 16, words,
+        '<text class="out" x="{}" y="{}" text-anchor="{}">{}</text></g>',
+        tone, x, y, x, bus, x - 4, y + 8, side, y + 16, anchor, words,
     )  # fmt: skip
 
 
@@ -195,7 +197,7 @@ def pool_in_words(name: str, state: PoolState, rows: Sequence[Row]) -> str:
 
 # The HA clock. Places are percent of the width, so that text keeps its size on every screen.
 
-LANE, BAR, AXIS = 60, 18, 30
+LANE, BAR, AXIS = 66, 18, 30
 
 
 def clock(shown: Clock) -> SafeString:
@@ -229,8 +231,8 @@ def _at(seconds: int, shown: Clock) -> str:
 
 def _axis(shown: Clock) -> SafeString:
     """Round seconds, as many as a narrow screen has room for; none where the outage's own label stands."""
-    step = next((one for one in (30, 60, 120, 300, 600, 900, 1800) if shown.end / one <= 8), 3600)
-    ticks = [second for second in range(0, shown.end, step) if abs(second - shown.outage) > shown.end / 9]
+    step = next((one for one in (30, 60, 120, 300, 600, 900, 1800) if shown.end / one <= 6), 3600)
+    ticks = [second for second in range(0, shown.end, step) if abs(second - shown.outage) > shown.end / 6]
     marks = format_html_join(
         "",
         '<text class="tick" x="{}%" y="12" text-anchor="{}">{}</text><line class="tick" x1="{}%" x2="{}%" y1="16" y2="22"/>',
@@ -283,10 +285,10 @@ def _fence(shown: Clock, y: int, lane: Lane) -> SafeString:
 
 
 def _flag(shown: Clock, y: int, second: int, words: str, style: str) -> SafeString:
-    """Above the bar at its second; to the left of it where the right edge is near."""
+    """Below the bar at its second; to the left of it where the right edge is near."""
     x, near = _at(second, shown), second / shown.end > 0.8
-    line = format_html('<line class="flag-line" x1="{}%" x2="{}%" y1="{}" y2="{}"/>', x, x, y - 4, y + BAR + 4)
+    line = format_html('<line class="flag-line" x1="{}%" x2="{}%" y1="{}" y2="{}"/>', x, x, y - 3, y + BAR + 14)
     return format_html(
         '{}<text class="flag {}" x="{}%" y="{}" dx="{}" text-anchor="{}">{}</text>',
-        line, style, x, y - 6, -3 if near else 3, "end" if near else "start", words,
+        line, style, x, y + BAR + 13, -4 if near else 4, "end" if near else "start", words,
     )  # fmt: skip

@@ -170,7 +170,7 @@ def _disagrees(state: PoolState, own: Member | None, uuid: str) -> str:
         return ""
     leads = uuid == state.basics.master
     if own.role is Role.MASTER and not leads:
-        return "says it is the master itself"
+        return "says it is master"
     if own.role is Role.SLAVE and leads:
         return f"follows {own.master_address}, although it is the master"
     if own.says_master and own.says_master != state.basics.master:
