@@ -108,9 +108,7 @@ SOFTWARE: dict[str, dict[str, str]] = {
 
 
 def software(machine: Machine) -> dict[str, str]:
-    found = dict(SOFTWARE[machine.version])
-    found["product_brand"] = machine.brand
-    return found
+    return SOFTWARE[machine.version] | {"product_brand": machine.brand} | machine.software
 
 
 def state_directory(machine: Machine) -> str:

@@ -216,7 +216,8 @@ class Xapi:
 
 @dataclass
 class Machine:
-    """A physical host. `files` is the last known text of what xapi reads and owns; `group` the live set whose daemon runs on it."""
+    """A physical host. `files` is the last known text of what xapi reads and owns; `group` the live set whose daemon runs on it;
+    `software` says where it differs from the others of its version."""
 
     id: str
     address: str
@@ -230,6 +231,7 @@ class Machine:
     memory: int = 64 << 30
     cpu: dict[str, str] = field(default_factory=dict)
     edition: str = "free"
+    software: dict[str, str] = field(default_factory=dict)
     password: str = "practice"  # noqa: S105
     patches: list[str] = field(default_factory=list)
     heartbeat_script: bool = False
@@ -326,8 +328,17 @@ class Call:
 
 
 @dataclass
+class Client:
+    """`xe` loses its connection when the machine's xapi goes, another program does not."""
+
+    call: Call
+    machine: str
+    xe: bool
+
+
+@dataclass
 class Site:
-    """Everything that is simulated for one seat. `calls` are the clients that wait, with the machine they were typed on."""
+    """Everything that is simulated for one seat. `calls` are the clients that wait."""
 
     seed: int = 1
     now: float = 0.0
@@ -337,7 +348,7 @@ class Site:
     cuts: list[Cut] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    calls: dict[int, tuple[Call, str]] = field(default_factory=dict, metadata={"plain": False})
+    calls: dict[int, Client] = field(default_factory=dict, metadata={"plain": False})
 
     def dice(self) -> random.Random:
         """Another throw of the same dice in every run with this seed."""
@@ -362,9 +373,10 @@ class Site:
         self.events.append(Event(kind, machine.id, why, dict(writes or {})))
 
     def answer(self, call: int, out: str = "", err: str = "", code: int = 0, writes: Files | None = None) -> None:
-        client, _ = self.calls.pop(call, (None, ""))
+        client = self.calls.pop(call, None)
         if client is not None:
-            client.out, client.err, client.code, client.writes, client.done = out, err, code, dict(writes or {}), True
+            said = client.call
+            said.out, said.err, said.code, said.writes, said.done = out, err, code, dict(writes or {}), True
 
     def cut(self, machine: Machine) -> bool:
         return machine.cut_until > self.now

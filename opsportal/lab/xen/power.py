@@ -49,8 +49,19 @@ def _boot(site: Site, job: Job) -> None:
 
 @job("go-down")
 def _go_down(site: Site, job: Job) -> None:
-    boot = BOOT if job.data["again"] else None
-    go_down(site, site.machines[job.machine], job.data["why"], boot=boot)
+    """In good order, so the live set does not wait for it."""
+    machine = site.machines[job.machine]
+    leave(site, machine)
+    go_down(site, machine, job.data["why"], boot=BOOT if job.data["again"] else None)
+
+
+def leave(site: Site, machine: Machine) -> None:
+    for group in site.groups.values():
+        if machine.id in group.live:
+            group.live.remove(machine.id)
+            if machine.id == group.master and group.live and not group.electing:
+                group.electing = True
+                site.later(5.0, "ha-elect", group=group.id)
 
 
 @job("heartbeat-script")

@@ -11,7 +11,7 @@ from opsportal.lab.xen.texts import CliError, XeError, mistake
 from opsportal.lab.xen.xe_cli import Ask
 from opsportal.lab.xen.xe_tables import TABLES
 
-NO_FILTERS = {"minimal", "multiple", "force", "params", "all", "order", "database", "live", "auto-enable", "network-uuid", "batch-size"}
+NO_FILTERS = {"minimal", "multiple", "force", "params", "all", "database", "auto-enable", "network-uuid", "batch-size"}
 
 
 def by_uuid(table: str, rows: dict[str, Any], uuid: str) -> Any:

@@ -21,23 +21,25 @@ BACKUP = 240.0
 
 
 def die(site: Site, machine: Machine) -> None:
-    """The machine went down: clients on it end without a word."""
-    _end(site, machine, "", 137)
+    """The machine went down: all clients on it end without a word."""
+    _end(machine)
+    for key in [key for key, client in site.calls.items() if client.machine == machine.id]:
+        site.answer(key, code=137)
 
 
 def stop(site: Site, machine: Machine, why: str) -> None:
     if machine.xapi.state == "stopped":
         return
-    _end(site, machine, LOST + "\n", 1)
+    _end(machine)
+    for key in [key for key, client in site.calls.items() if client.machine == machine.id and client.xe]:
+        site.answer(key, err=LOST + "\n", code=1)
     site.tell("xapi-stopped", machine, why)
 
 
-def _end(site: Site, machine: Machine, said: str, code: int) -> None:
+def _end(machine: Machine) -> None:
     xapi = machine.xapi
     xapi.state, xapi.error, xapi.held = "stopped", [], []
     xapi.epoch += 1
-    for key in [key for key, (_, typed) in site.calls.items() if typed == machine.id]:
-        site.answer(key, err=said, code=code)
 
 
 def start(site: Site, machine: Machine, why: str, writes: Files | None = None) -> None:

@@ -13,135 +13,163 @@ Times are simulated seconds since the world began.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["down", "up", "fenced", "xapi-stopped", "xapi-started", "files"]
-PROGRAMS = (
-    "xe",
-    "xe-toolstack-restart",
-    "xe-reset-networking",
-    "service",
-    "systemctl",
-    "create_templates",
-    "reboot",
-    "shutdown",
-    "poweroff",
-    "chkconfig",
-    "hostname",
-)
+from opsportal.lab.xen import clock, faults, practice, programs, xe_emergency, xe_ha, xe_host, xe_join, xe_lists, xe_pool, xe_storage, xe_vm
+from opsportal.lab.xen.model import Call, Client, Event, Machine, Site
+from opsportal.lab.xen.plain import from_plain, to_plain
+from opsportal.lab.xen.practice import Wanted
+
+COMMANDS = (xe_emergency, xe_ha, xe_host, xe_join, xe_lists, xe_pool, xe_storage, xe_vm)
+"""Modules that make `xe`'s commands known by being imported."""
+PROGRAMS = tuple(programs.PROGRAMS)
 """Words[0] of `World.start`. `systemctl` is there from version 7 on."""
 
-
-@dataclass
-class Event:
-    """`down` and `fenced`: the machine is off now. `up`: it boots, with a new boot id. `files`: only `writes` matter."""
-
-    kind: Kind
-    host: str
-    why: str
-    writes: dict[str, str | None] = field(default_factory=dict)
-
-
-@dataclass
-class Call:
-    """A command that was typed on a host. `out`, `err`, `code` and `writes` are final once `done`."""
-
-    done: bool = False
-    out: str = ""
-    err: str = ""
-    code: int = 0
-    writes: dict[str, str | None] = field(default_factory=dict)
-
-    def abandon(self) -> None:
-        """The client was killed. What xapi has begun goes on, and a forwarded command that hangs is executed when the master is back."""
+__all__ = ["COMMANDS", "PROGRAMS", "Call", "Event", "Wanted", "World"]
 
 
 class World:
-    now: float = 0.0
+    def __init__(self, site: Site | None = None) -> None:
+        self.site = site or Site()
 
     @classmethod
     def practice(cls, seed: int = 1) -> World:
         """Pools `practice-a` and `practice-b` and two stand-alone clones of one template."""
-        raise NotImplementedError
+        world = cls(Site(seed))
+        practice.practice(world.site)
+        return world
+
+    @classmethod
+    def pool(cls, version: str, hosts: int = 3, ha: int = 0, seed: int = 1, **more: Any) -> World:
+        """One pool; `ha` is the timeout or 0, `more` what `Wanted` has besides. Its machines are "xen1", "xen2", ..."""
+        world = cls(Site(seed))
+        details = {"name": "pool-a", "prefix": "xen", "network": "10.0.0."} | more
+        practice.build(world.site, Wanted(version=version, hosts=hosts, ha=ha, **details))
+        return world
+
+    def add_pool(self, wanted: Wanted) -> list[str]:
+        return [machine.id for machine in practice.build(self.site, wanted)]
+
+    @property
+    def now(self) -> float:
+        return self.site.now
 
     def hosts(self) -> list[str]:
         """Ids such as "xen-a1", stable over restarts and in the order of the cloud."""
-        raise NotImplementedError
+        return list(self.site.machines)
+
+    def machine(self, host: str) -> Machine:
+        """For reading: version, brand, address, boots and so on."""
+        return self.site.machines[host]
 
     def powered(self, host: str) -> bool:
         """It runs, so it has a sandbox."""
-        raise NotImplementedError
+        return self.site.machines[host].on
 
     def reachable(self, host: str) -> bool:
         """It runs and its network is not cut: SSH gets through."""
-        raise NotImplementedError
+        machine = self.site.machines[host]
+        return machine.on and not self.site.cut(machine)
 
     def hostname(self, host: str) -> str:
-        raise NotImplementedError
+        return self.site.machines[host].hostname
+
+    def password(self, host: str) -> str:
+        """Of root. A host that joins a pool takes over the pool's."""
+        return self.site.machines[host].password
 
     def files(self, host: str) -> dict[str, str]:
         """Path -> text of every file that xapi owns or reads, to be made when the machine boots."""
-        raise NotImplementedError
+        return {path: text for path, text in self.site.machines[host].files.items() if text is not None}
 
     def saw(self, host: str, files: Mapping[str, str | None]) -> None:
         """The present text of a machine's files, for when xapi starts by itself. `start` says it too."""
-        raise NotImplementedError
+        self.site.machines[host].files.update(files)
 
     def start(self, host: str, words: list[str], files: Mapping[str, str | None], stdin: str = "") -> Call:
         """`words[0]` is one of PROGRAMS; a path before it is ignored. A file that is not in `files` is as it was; None says it is gone."""
-        raise NotImplementedError
+        call = Call()
+        machine = self.site.machines[host]
+        if not machine.on:
+            call.done, call.code = True, 137
+            return call
+        self.saw(host, files)
+        self.site.count += 1
+        key = self.site.count
+        self.site.calls[key] = Client(call, host, xe=False)
+        programs.start(self.site, machine, words, stdin, key)
+        clock.settle(self.site)
+        return call
+
+    def run(self, host: str, *words: str, stdin: str = "", limit: float = 600.0) -> Call:
+        """Starts it and lets time pass until it is done, `limit` seconds at most."""
+        call, end = self.start(host, list(words), {}, stdin), self.now + limit
+        while not call.done and (at := self.next_at()) is not None and at <= end:
+            self.advance(at)
+        return call
 
     def advance(self, now: float) -> None:
-        raise NotImplementedError
+        clock.advance(self.site, now)
 
     def next_at(self) -> float | None:
         """When something is due; None when nothing is."""
-        raise NotImplementedError
+        return clock.next_at(self.site)
 
     def take_events(self) -> list[Event]:
         """Those since the last call, in their order."""
-        raise NotImplementedError
+        events, self.site.events = self.site.events, []
+        return events
 
     def dump(self) -> dict[str, Any]:
         """Plain JSON. Clients do not survive: their calls become abandoned ones."""
-        raise NotImplementedError
+        plain: dict[str, Any] = to_plain(self.site)
+        return plain
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> World:
-        raise NotImplementedError
+        return cls(from_plain(Site, plain))
 
-    # Faults. `sr` is a uuid or a name-label; `why` of the events they cause is a sentence.
+    # Faults. `sr` is a uuid or a name-label; LookupError says what is not there.
 
     def pull_plug(self, host: str) -> None:
-        raise NotImplementedError
+        faults.pull_plug(self.site, host)
+        clock.settle(self.site)
 
     def power_on(self, host: str) -> None:
-        raise NotImplementedError
+        """It has booted after a minute and a half."""
+        faults.power_on(self.site, host)
 
     def cut_storage(self, sr: str, seconds: float, hosts: list[str] | None = None) -> None:
-        raise NotImplementedError
+        faults.cut_storage(self.site, sr, seconds, hosts)
+        clock.settle(self.site)
 
     def cut_network(self, host: str, seconds: float) -> None:
-        raise NotImplementedError
+        """Everything goes over this wire: SSH, heartbeats, and the storage too."""
+        faults.cut_network(self.site, host, seconds)
+        clock.settle(self.site)
 
     def hang_xe(self, host: str, seconds: float) -> None:
-        raise NotImplementedError
+        """Commands that are typed here, or passed on to here, do not return until then; local ones do."""
+        faults.hang_xe(self.site, host, seconds)
 
     def kill_xapi(self, host: str) -> None:
-        raise NotImplementedError
+        """It stays down until somebody starts it; with HA on the HA daemon does after three minutes."""
+        faults.kill_xapi(self.site, host)
+        clock.settle(self.site)
 
     def fail_next(self, host: str, command: str, code: str) -> None:
-        """The next `xe COMMAND` typed on this host ends with the API error `code`."""
-        raise NotImplementedError
+        """The next `xe COMMAND` typed on this host ends with the API error `code` (parameters after commas). LOST_CONNECTION executes it,
+        but loses the answer."""
+        faults.fail_next(self.site, host, command, code)
 
     def protect_vm(self, vm: str) -> None:
         """`vm` is a uuid or a name-label; gives it the restart priority `restart`."""
-        raise NotImplementedError
+        faults.protect_vm(self.site, vm)
 
     def unplug_pbd(self, host: str, sr: str) -> None:
-        raise NotImplementedError
+        faults.unplug_pbd(self.site, host, sr)
 
     def disagree(self, host: str) -> None:
-        """The member believes in a master that is not there: its pool.conf names a dead address."""
-        raise NotImplementedError
+        """The member believes in a master that is not there: its pool.conf names a dead address. With HA on it is put right at once."""
+        faults.disagree(self.site, host)
+        clock.settle(self.site)

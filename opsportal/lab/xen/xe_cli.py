@@ -98,16 +98,12 @@ class Ask:
     def then(self, seconds: float, name: str, **data: Any) -> None:
         """Goes on later, whether or not the client still waits; ends with xapi's process here."""
         self.waiting = True
-        self.site.later(
-            seconds, "xe-goes-on", self.home, bound=True, call=self.call, name=name, typed=self.typed.id, **self._kept(), data=data
-        )
+        kept = {"name": name, "typed": self.typed.id, "words": self.words, "stdin": self.stdin, "data": data}
+        self.site.later(seconds, "xe-goes-on", self.home, bound=True, call=self.call, **kept)
 
     def after(self, seconds: float, name: str, machine: Machine, **data: Any) -> None:
         """What xapi does after it has answered; not bound to any process."""
         self.site.later(seconds, name, machine, **data)
-
-    def _kept(self) -> dict[str, Any]:
-        return {"words": self.words, "stdin": self.stdin}
 
     def machine(self, row: Host) -> Machine:
         """The machine behind a host's record, for a call that the master makes to it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from opsportal.lab.xen import planning
@@ -20,8 +21,8 @@ def writable(name: str, field: str, **how: Any) -> Field:
 
 
 def fixed(name: str, value: Value, **how: Any) -> Field:
-    """What the simulation never changes."""
-    return Field(name, lambda _view, _row: value, **how)
+    """What the simulation never changes: a change is accepted and forgotten."""
+    return Field(name, lambda _view, _row: deepcopy(value), **how)
 
 
 def flag(name: str, field: str, **how: Any) -> Field:

@@ -198,7 +198,7 @@ PIF = [
     attribute("IP-configuration-mode", "mode"),
     attribute("IP", "ip"),
     Field("netmask", lambda _view, row: "255.255.255.0" if row.ip else ""),
-    Field("gateway", lambda _view, row: "10.0.0.1" if row.ip else ""),
+    Field("gateway", lambda _view, row: row.ip.rpartition(".")[0] + ".1" if row.ip else ""),
     fixed("DNS", ""),
     fixed("properties", {"gro": "on"}, shape="M", first="6.5"),
     fixed("io_read_kbs", "0.000", expensive=True),
