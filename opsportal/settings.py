@@ -319,6 +319,9 @@ RUNBOOKS = [
 ]
 """Every kind of work, in the order of the menu; a site adds its own by dotted path."""
 
+STANDING_RULES = ["hosts.xen.findings.RULES"]
+"""Lists of rules that readings of the inventory are held against; the rulebook shows them after those of the runbooks."""
+
 TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connections.connect"}
 """Which function opens a target: "local", or "host:3"."""
 

@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.db.models import Count, F, Max, Q, QuerySet, Value
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from opsportal.operations import registry
-from opsportal.operations.models import Approval, FactReading, Operation, Restoration, Step
+from opsportal.operations.guards import Guard
+from opsportal.operations.models import Acknowledgement, Approval, FactReading, Operation, Restoration, Step
 from opsportal.operations.states import FINAL, OPEN, StepState
 from opsportal.operations.states import OperationState as S
 from opsportal.web.access import has_role
@@ -195,24 +196,45 @@ def counts() -> dict[str, int]:
     return dict(found)
 
 
+def awaiting() -> QuerySet[Operation]:
+    """What waits for an approval, each with `against`: a rule blocks it, and its requester gave a reason to go on."""
+    against = ExpressionWrapper(Q(findings__icontains='"level": "block"'), output_field=BooleanField())
+    return rows().filter(state=S.AWAITING_APPROVAL).annotate(against=against)
+
+
 def waiting_for(user: User) -> QuerySet[Operation]:
     """What this person may approve or reject now, the longest waiting first."""
     if not has_role(user, "approver"):
         return Operation.objects.none()
     decided = Approval.objects.filter(person=user, revoked_at=None, operation__state=S.AWAITING_APPROVAL, digest=F("operation__digest"))
-    undecided = rows().filter(state=S.AWAITING_APPROVAL).exclude(requester=user)
+    undecided = awaiting().exclude(requester=user)
     return undecided.exclude(pk__in=decided.values("operation")).order_by("submitted_at")
+
+
+def broken_glass(user: User) -> QuerySet[Operation]:
+    """What ran with an approval less than it needed and this person, an approver or administrator, has not acknowledged."""
+    if not has_role(user, "approver", "administrator"):
+        return Operation.objects.none()
+    found = Operation.objects.filter(break_glass=True, submitted_at__gte=user.date_joined).exclude(requester=user)
+    read = Acknowledgement.objects.filter(person=user).values("operation")
+    return found.exclude(pk__in=read).select_related("requester").only(*LISTED, "reason").order_by("-id")
+
+
+def for_me(user: User) -> int:
+    """How many things wait for this person's word, in one query."""
+    waiting, broken = waiting_for(user).order_by().values("pk"), broken_glass(user).order_by().values("pk")
+    return waiting.union(broken, all=True).count()
 
 
 def asked_by(user: User) -> QuerySet[Operation]:
     """What this person asked for and others have to decide."""
-    return rows().filter(state=S.AWAITING_APPROVAL, requester=user).order_by("submitted_at")
+    return awaiting().filter(requester=user).order_by("submitted_at")
 
 
 def waiting_for_others(user: User) -> QuerySet[Operation]:
     """What waits for somebody's approval and is neither this person's own nor theirs to decide."""
     mine = waiting_for(user).order_by().values("pk")
-    return rows().filter(state=S.AWAITING_APPROVAL).exclude(requester=user).exclude(pk__in=mine).order_by("submitted_at")
+    return awaiting().exclude(requester=user).exclude(pk__in=mine).order_by("submitted_at")
 
 
 def decisions(limit: int = 30) -> list[Approval]:
@@ -303,7 +325,7 @@ def followers_of(operation: Operation) -> list[Operation]:
 
 @dataclass(frozen=True)
 class Rule:
-    """A guard, and the runbooks that obey it."""
+    """A guard, and the runbooks that obey it; none for a rule that every reading of the inventory is held against."""
 
     ident: str
     title: str
@@ -313,11 +335,17 @@ class Rule:
 
 
 def rulebook(q: str = "", runbook: str = "") -> list[Rule]:
-    """Every guard of every runbook once, in the order of the runbooks."""
+    """Every guard of every runbook once, in the order of the runbooks, then those of `settings.STANDING_RULES`."""
     rules: dict[str, Rule] = {}
     for book in registry.runbooks().values():
         for guard in book.guards:
-            rules.setdefault(guard.ident, Rule(guard.ident, guard.title, guard.reason, guard.source, [])).books.append(book)
+            rules.setdefault(guard.ident, _rule(guard)).books.append(book)
+    for guard in registry.standing_rules():
+        rules.setdefault(guard.ident, _rule(guard))
     words = q.lower().split()
     found = [rule for rule in rules.values() if not runbook or runbook in {book.name for book in rule.books}]
     return [rule for rule in found if all(word in f"{rule.ident} {rule.title} {rule.reason} {rule.source}".lower() for word in words)]
+
+
+def _rule(guard: Guard) -> Rule:
+    return Rule(guard.ident, guard.title, guard.reason, guard.source, [])

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from opsportal.operations.guards import Guard
 from opsportal.operations.runbook import Runbook
 
 
@@ -20,6 +21,12 @@ def runbooks() -> dict[str, Runbook[Any]]:
     """Name to runbook, in the order of `settings.RUNBOOKS`."""
     found = [import_string(path)() for path in settings.RUNBOOKS]
     return {runbook.name: runbook for runbook in found}
+
+
+@cache
+def standing_rules() -> tuple[Guard, ...]:
+    """Rules that no runbook needs to ask: readings of the inventory are held against them."""
+    return tuple(rule for path in settings.STANDING_RULES for rule in import_string(path))
 
 
 def get(name: str) -> Runbook[Any]:
