@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hosts.facts.portal import OfThePortal
-from hosts.models import Credential, Host
+from hosts.models import Credential, Host, Pool
 from hosts.xen.command import LIMITED, xe
-from hosts.xen.facts import printed
+from hosts.xen.facts import MemberView, printed
 from hosts.xen.parsing import field, quoted, records, reference, uuid, whole
+from hosts.xen.state import Member, PoolState, Role, Voice
 from opsportal.operations.facts import Fact, FactError, Reader
 from opsportal.transport.base import Result
 from opsportal.transport.command import Command
@@ -228,3 +229,75 @@ class InventoryCredential(OfThePortal, Fact[CalledCredential]):
         if found is None:
             raise FactError("Choose the credential that has the password of root on the pool master. Add it under Credentials first.")
         return CalledCredential(found.pk, found.name, found.username, found.kind == Credential.Kind.PASSWORD)
+
+
+@dataclass(frozen=True)
+class Stance:
+    """What a recovery rests on, of one host: nothing in it moves while a pool without a master waits for its rescue.
+
+    `answers` says that its xapi passes on what the master answers. A host that cannot be reached has only `reachable` False.
+    """
+
+    reachable: bool
+    uuid: str = ""
+    role: Role = Role.UNKNOWN
+    master_address: str = ""
+    answers: bool = False
+    names: str = ""
+    """The uuid of the master that it gets answers from."""
+    armed: bool | None = None
+
+
+def stance(view: Member) -> Stance:
+    return Stance(True, view.uuid, view.role, view.master_address, view.voice is Voice.ANSWERS, view.says_master, view.ha_armed)
+
+
+@dataclass(frozen=True)
+class Posture(Fact[Stance]):
+    """Read as `MemberView` is. That a host is away, or hangs, or is in emergency mode is an answer, not an error."""
+
+    timeout: ClassVar[float] = 75
+
+    def command(self) -> Command:
+        return MemberView(self.target).command()
+
+    def parse(self, result: Result) -> Stance:
+        return stance(MemberView(self.target).parse(result))
+
+    def read(self, reader: Reader) -> Stance:
+        try:
+            result = reader.run(self.target, self.command(), timeout=self.timeout)
+        except FactError:
+            return Stance(False)
+        return self.parse(result)
+
+
+@dataclass(frozen=True)
+class LastWord:
+    """What the pool said when it still had a master: names and uuids of its hosts, and how HA was. `at` is ISO 8601, "" for never."""
+
+    at: str = ""
+    master: str = ""
+    hosts: tuple[tuple[str, str], ...] = ()
+    ha_enabled: bool = False
+    ha_timeout: int | None = None
+
+    def name(self, uuid: str) -> str:
+        return dict(self.hosts).get(uuid, uuid)
+
+
+@dataclass(frozen=True)
+class LastReading(OfThePortal, Fact[LastWord]):
+    """Target "portal". Volatile: it only helps people to understand what they see."""
+
+    volatile = True
+
+    pool: int
+
+    def read(self, reader: Reader) -> LastWord:
+        row = Pool.objects.filter(pk=self.pool).first()
+        state = PoolState.of(row.state) if row else None
+        if state is None or state.basics is None:
+            return LastWord()
+        hosts = tuple((host.uuid, host.name) for host in state.hosts)
+        return LastWord(state.whole_at, state.basics.master, hosts, state.basics.ha_enabled, state.basics.ha_timeout)
