@@ -1,0 +1,355 @@
+"""Whole operations on a pool that answers in this process: what happens when something goes wrong half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from hosts.models import Pool
+from opsportal.operations import approval, followers, planning, registry
+from opsportal.operations.errors import Refused
+from opsportal.operations.models import Operation, Restoration
+from opsportal.operations.states import OperationState as S
+from opsportal.operations.states import StepState
+from tests.hosts.runbooks import scripted
+from tests.hosts.runbooks.known import NFS, U1, U2, U3
+from tests.hosts.runbooks.scripted import Clock, Scripted
+from tests.operations.driving import draft, run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TO_2 = f"pool-designate-new-master host-uuid={U2}"
+ON = f"pool-ha-enable heartbeat-sr-uuids={NFS} ha-config:timeout=180"
+LOST = (75, "Lost connection to the server.\n")
+
+
+@pytest.fixture
+def people(person: Callable[..., User]) -> tuple[User, User, User]:
+    return person("olga", "operator"), person("anna", "approver"), person("ben", "approver")
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path, db: None) -> Iterator[Scripted]:
+    settings.STATE_DIR = tmp_path
+    settings.TARGETS = {**settings.TARGETS, "host": "tests.hosts.runbooks.scripted.connect"}
+    registry.runbooks.cache_clear()
+    made = Scripted(Clock(monkeypatch))
+    scripted.POOL.append(made)
+    yield made
+    scripted.POOL.remove(made)
+
+
+def asked(book: str, people: tuple[User, ...], **params: Any) -> Operation:
+    """Submitted, with as many approvals as it needs."""
+    return approved(draft(book, people[0], pool=params.pop("pool", None) or Pool.objects.get().pk, **params), people)
+
+
+def approved(operation: Operation, people: tuple[User, ...], reason: str = "") -> Operation:
+    approval.submit(operation, user=people[0], overrides=bool(reason), reason=reason)
+    operation.refresh_from_db()
+    for one in people[1 : operation.approvals_needed + 1]:
+        approval.approve(operation, user=one, digest=operation.digest)
+    operation.refresh_from_db()
+    return operation
+
+
+def taken_up(operation: Operation, people: tuple[User, ...]) -> Operation:
+    again = followers.retry(operation, user=people[0], token="again")
+    return planned(again, people)
+
+
+def planned(operation: Operation, people: tuple[User, ...]) -> Operation:
+    planning.work(operation.pk)
+    operation.refresh_from_db()
+    return run(approved(operation, people))
+
+
+def states(operation: Operation) -> dict[str, str]:
+    return {step.key: step.state for step in operation.steps.all()}
+
+
+def test_the_master_changes_with_ha_off_and_on_around_it(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    operation = run(asked("change-pool-master", people, host=U2))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.sent == [("xs02", "pool-ha-disable"), ("xs02", TO_2), ("xs02", ON)]
+    assert (pool.master, pool.ha) == (U2, True)
+    assert Restoration.objects.get().state == Restoration.State.SETTLED
+    assert operation.subject == "pool-a to xs02"
+
+
+def test_the_master_changes_without_ha(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha = False
+    pool.inventory()
+    operation = run(asked("change-pool-master", people, host=U2))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.changes() == [TO_2] and not pool.ha and not Restoration.objects.exists()
+
+
+def test_the_connection_lost_by_the_switch_is_no_failure(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha = False
+    pool.inventory()
+
+    def drops(host: str) -> tuple[int, str]:
+        pool._designate(U2)
+        return LOST
+
+    pool.instead["pool-designate-new-master"] = drops
+    operation = run(asked("change-pool-master", people, host=U2))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.changes() == [TO_2]
+    assert "probe shows" in operation.steps.get(key="designate").message
+
+
+def test_a_host_disabled_by_hand_is_disabled_again(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha, pool.enabled = False, {U3: False}
+    pool.inventory()
+    operation = run(asked("change-pool-master", people, host=U2))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.changes() == [TO_2, f"host-disable uuid={U3}"] and pool.enabled == {U3: False}
+
+
+def dies_after(pool: Scripted, command: str, uuid: str) -> None:
+    """The host dies while this command is carried out."""
+
+    def die(host: str) -> None:
+        pool.dead.add(uuid)
+
+    pool.instead[command] = die
+
+
+def test_a_member_that_dies_between_two_steps_stops_it_and_ha_is_shown_as_left_off(pool: Scripted, people: tuple[User, ...]) -> None:
+    inventory = pool.inventory()
+    operation = asked("change-pool-master", people, host=U2)
+    dies_after(pool, "pool-ha-disable", U3)
+    run(operation)
+    assert operation.state == S.FAILED and "xs03" in operation.outcome
+    assert pool.changes() == ["pool-ha-disable"], "nothing went on"
+    left = Restoration.objects.get()
+    assert (left.state, left.resource) == ("open", f"pool:{inventory.pk}") and "180 s" in left.title
+
+    other = draft("unprotect-vms", people[0], pool=inventory.pk, vms=[scripted.VM])
+    assert "Settle it under Restorations first" in " ".join(one["message"] for one in other.findings if one["level"] == "block")
+
+    pool.dead.clear()
+    again = taken_up(operation, people)
+    assert again.state == S.SUCCEEDED, again.outcome
+    assert pool.changes() == ["pool-ha-disable", TO_2, ON] and pool.ha
+    left.refresh_from_db()
+    assert left.state == "settled"
+
+
+def test_what_was_left_off_can_simply_be_brought_back(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    operation = asked("change-pool-master", people, host=U2)
+    dies_after(pool, "pool-ha-disable", U3)
+    run(operation)
+    pool.dead.clear()
+    back = followers.restore(Restoration.objects.get(), user=people[0], token="back")
+    assert back.approvals_needed == 1 and back.risk == "dangerous"
+    done = planned(back, people)
+    assert done.state == S.SUCCEEDED, done.outcome
+    assert pool.changes() == ["pool-ha-disable", ON] and Restoration.objects.get().state == "settled"
+
+
+def test_ha_turned_on_by_hand_meanwhile_is_seen_when_it_is_brought_back(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    operation = asked("change-pool-master", people, host=U2)
+    dies_after(pool, "pool-ha-disable", U3)
+    run(operation)
+    pool.dead.clear()
+    pool.ha = True
+    done = planned(followers.restore(Restoration.objects.get(), user=people[0], token="back"), people)
+    assert done.state == S.SUCCEEDED and "exit code 1, but the probe shows" in done.steps.get().message
+    assert Restoration.objects.get().state == "settled"
+
+
+def test_enabling_ha_with_another_choice_settles_what_was_left_off(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    operation = asked("change-pool-master", people, host=U2)
+    dies_after(pool, "pool-ha-disable", U3)
+    run(operation)
+    pool.dead.clear()
+    done = run(asked("enable-pool-ha", people, sr=NFS, timeout=150))
+    assert done.state == S.SUCCEEDED, done.outcome
+    assert pool.timeout == 150 and Restoration.objects.get().settled_by == f"operation #{done.pk}, which turned HA on"
+
+
+def test_the_plan_is_stale_when_the_master_moved(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    operation = asked("change-pool-master", people, host=U2)
+    pool.master = U3
+    run(operation)
+    assert operation.state == S.STALE and pool.sent == []
+    assert "changed" in operation.outcome
+
+
+def test_ha_switched_off_by_hand_between_approval_and_run_makes_it_stale(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    operation = asked("change-pool-master", people, host=U2)
+    pool.ha = False
+    assert run(operation).state == S.STALE and pool.sent == []
+
+
+def test_disabling_that_does_not_return_is_unknown_and_blocks_until_a_person_looks(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    pool.instead["pool-ha-disable"] = lambda host: (124, "")
+    operation = run(asked("change-pool-master", people, host=U2))
+    assert operation.state == S.UNKNOWN
+    assert "It may still be carried out" in operation.outcome and "xs01 says that HA is off" in operation.outcome
+    assert pool.changes() == ["pool-ha-disable"] and Restoration.objects.get().state == "open"
+    step = operation.steps.get(key="ha-off")
+    with pytest.raises(Refused, match="somebody else"):
+        followers.resolve(step, user=people[0], happened=True, reason="I saw it")
+    pool.ha = False
+    followers.resolve(step, user=people[1], happened=True, reason="xe pool-list shows false")
+    assert run(operation).state == S.SUCCEEDED, operation.outcome
+    assert pool.changes() == ["pool-ha-disable", TO_2, ON]
+
+
+def test_disabling_that_does_not_return_but_worked_goes_on(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+
+    def works(host: str) -> tuple[int, str]:
+        pool.ha = False
+        return 124, ""
+
+    pool.instead["pool-ha-disable"] = works
+    operation = run(asked("disable-pool-ha", people))
+    assert operation.state == S.SUCCEEDED and "exit code 124, but the probe shows" in operation.steps.get(key="ha-off").message
+
+
+def test_enabling_that_fails_says_what_xe_said_and_what_is_true(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha = False
+    pool.inventory()
+    pool.instead["pool-ha-enable"] = lambda host: (1, f"The SR has no attached PBDs\nsr: {NFS} (primary)\n")
+    operation = run(asked("enable-pool-ha", people, sr=NFS, timeout=180))
+    assert operation.state == S.FAILED
+    assert "The SR has no attached PBDs" in operation.outcome
+    assert "xs03 says that HA is on: ha-enabled is false instead of true" in operation.outcome
+    assert not Restoration.objects.exists()
+
+
+def test_enabling_is_not_even_sent_when_a_member_died_since(pool: Scripted, people: tuple[User, ...]) -> None:
+    """It would never return."""
+    pool.ha = False
+    pool.inventory()
+    operation = asked("change-ha-timeout", people, timeout=150) if pool.ha else asked("enable-pool-ha", people, sr=NFS, timeout=180)
+    pool.dead.add(U3)
+    run(operation)
+    assert operation.state in (S.STALE, S.QUEUED) and pool.sent == []
+
+
+def test_a_member_that_dies_before_ha_comes_back_leaves_it_off_in_red(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    dead = asked("change-ha-timeout", people, timeout=150)
+    seen = pool.ask
+    times = {"n": 0}
+
+    def dies_at_the_second_proof(host: str, words: tuple[str, ...]) -> Any:
+        times["n"] += not pool.ha and words == ("pool-list", "params=ha-enabled", "--minimal")
+        if times["n"] >= 9:
+            pool.dead.add(U3)
+        return seen(host, words)
+
+    pool.ask = dies_at_the_second_proof  # type: ignore[method-assign]
+    run(dead)
+    assert dead.state == S.FAILED and pool.changes() == ["pool-ha-disable"]
+    assert Restoration.objects.get().state == "open"
+
+
+def test_xe_that_hangs_on_a_member_stops_it_before_the_switch(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha = False
+    pool.inventory()
+    operation = asked("change-pool-master", people, host=U2)
+    seen = pool.conf
+
+    def hang(host: str) -> str:
+        return seen(host)
+
+    pool.conf = hang  # type: ignore[method-assign]
+    run_until_planned = pool.ask
+
+    def once_running(host: str, words: tuple[str, ...]) -> Any:
+        if words[0] == "pool-list" and "params=master" in words and "--minimal" in words:
+            pool.hung.add(U3)
+        return run_until_planned(host, words)
+
+    pool.ask = once_running  # type: ignore[method-assign]
+    run(operation)
+    assert operation.state == S.FAILED and pool.sent == []
+    assert "xe did not return in time" in operation.outcome and states(operation)["designate"] == StepState.SKIPPED
+
+
+def test_two_hosts_need_the_approval_of_two_people(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha, pool.uuids = False, (U1, U2)
+    pool.inventory()
+    operation = draft("enable-pool-ha", people[0], pool=Pool.objects.get().pk, sr=NFS, timeout=180)
+    with pytest.raises(Refused, match="tick the box and give a reason"):
+        approval.submit(operation, user=people[0])
+    approval.submit(operation, user=people[0], overrides=True, reason="the third one comes tomorrow")
+    operation.refresh_from_db()
+    approval.approve(operation, user=people[1], digest=operation.digest)
+    operation.refresh_from_db()
+    assert operation.state == S.AWAITING_APPROVAL and operation.approvals_needed == 2
+    approval.approve(operation, user=people[2], digest=operation.digest)
+    operation.refresh_from_db()
+    assert run(operation).state == S.SUCCEEDED, operation.outcome
+
+
+def test_breaking_the_glass_does_not_replace_the_second_approval(
+    pool: Scripted, people: tuple[User, ...], person: Callable[..., User]
+) -> None:
+    pool.ha, pool.uuids = False, (U1, U2)
+    pool.inventory()
+    admin = person("root", "operator", "administrator")
+    operation = draft("enable-pool-ha", admin, pool=Pool.objects.get().pk, sr=NFS, timeout=180)
+    with pytest.raises(Refused, match="approval of two people"):
+        approval.submit(operation, user=admin, overrides=True, reason="now", break_glass=True)
+    operation.refresh_from_db()
+    assert operation.state == S.DRAFT
+
+
+def test_the_timeout_changes_with_the_same_sr(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.inventory()
+    operation = run(asked("change-ha-timeout", people, timeout=150))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.changes() == ["pool-ha-disable", ON.replace("180", "150")]
+    assert pool.clock.slept >= 20, "each proof is read again after ten seconds"
+
+
+def test_enabling_is_undone_by_disabling(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha = False
+    pool.inventory()
+    operation = run(asked("enable-pool-ha", people, sr=NFS, timeout=180))
+    back = planned(followers.undo(operation, user=people[0], token="undo"), people)
+    assert back.state == S.SUCCEEDED and pool.changes() == [ON, "pool-ha-disable"] and not pool.ha
+
+
+def test_a_host_is_enabled_after_a_crash(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.enabled = {U3: False}
+    pool.inventory()
+    operation = run(asked("re-enable-host", people, host=U3))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.changes() == [f"host-enable uuid={U3}"] and operation.subject == "xs03"
+
+
+def test_a_link_may_name_the_host_by_its_number(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.enabled = {U3: False}
+    inventory = pool.inventory()
+    number = inventory.hosts.get(name="xs03").pk
+    assert registry.get("re-enable-host").parse({"pool": inventory.pk, "host": str(number)}).host == U3
+
+
+def test_machines_lose_their_priority_and_get_it_back(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.priorities = {scripted.VM: "restart"}
+    pool.inventory()
+    operation = run(asked("unprotect-vms", people, vms=[scripted.VM]))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.priorities == {scripted.VM: ""}
+    planned(followers.undo(operation, user=people[0], token="undo"), people)
+    assert pool.priorities == {scripted.VM: "restart"}
