@@ -155,7 +155,7 @@ def pool_history(request: PortalRequest, pk: int) -> HttpResponse:
 def pool_card(request: PortalRequest, pk: int) -> HttpResponse:
     """For the printer."""
     pool = _pool(pk)
-    return render(request, "hosts/pool_card.html", {"pool": pool, "card": _card(pool), "now": timezone.now()})
+    return render(request, "hosts/pool_card.html", {"pool": pool, "card": _card(pool, paper=True), "now": timezone.now()})
 
 
 @viewer
@@ -168,9 +168,9 @@ def pool_card_text(request: PortalRequest, pk: int) -> HttpResponse:
     return HttpResponse(card.text(_card(pool), timezone.now()), content_type="text/plain; charset=utf-8", headers=headers)
 
 
-def _card(pool: Pool) -> card.Card:
+def _card(pool: Pool, *, paper: bool = False) -> card.Card:
     state = reading.before(pool)
     known = pools.uuids(pool)
     hosts = () if state else pool.hosts.all()
     rows = roster(state, known) if state else tuple(Row.of_inventory(one.pk, one.name, one.address, known.get(one.pk, "")) for one in hosts)
-    return card.make(pool.name, pool.cloud.name, pool.uuid, state, rows)
+    return card.make(pool.name, pool.cloud.name, pool.uuid, state, rows, paper=paper)

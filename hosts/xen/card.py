@@ -21,6 +21,9 @@ from opsportal.web import units
 WIDTH = 96
 """Columns of the plain text: a terminal and a page of A4 both take them."""
 
+LARGE = 8
+"""Hosts. A larger pool has a shorter card on paper."""
+
 PLAIN = re.compile(r"[0-9A-Za-z.:-]{1,64}")
 
 
@@ -74,8 +77,11 @@ def typed(value: str, otherwise: str) -> str:
     return value if PLAIN.fullmatch(value) and not value.startswith("-") else shlex.quote(rules.shown(value))
 
 
-def make(pool: str, cloud: str, uuid: str, state: PoolState | None, rows: Iterable[Row]) -> Card:
-    """From the newest reading. `rows` are the roster, or of the inventory alone for a pool that was never read."""
+def make(pool: str, cloud: str, uuid: str, state: PoolState | None, rows: Iterable[Row], *, paper: bool = False) -> Card:
+    """From the newest reading. `rows` are the roster, or of the inventory alone for a pool that was never read.
+
+    On paper a large pool has commands that differ by host once, and the table above them says what to put in: two pages are the limit.
+    """
     machines = tuple(_machine(row) for row in rows)
     basics = state.basics if state else None
     ident = typed(basics.uuid if basics else uuid, "POOL-UUID")
@@ -83,13 +89,15 @@ def make(pool: str, cloud: str, uuid: str, state: PoolState | None, rows: Iterab
     srs = _srs(state)
     chosen = typed(srs[0].uuid, "SR-UUID") if basics and basics.statefile_srs and srs else "SR-UUID"
     seconds = (basics.ha_timeout if basics else None) or ha_clock.SUGGESTED
+    misses = (basics.ha_timeout or ha_clock.DEFAULT) if basics and basics.ha_enabled else seconds
+    short = paper and len(machines) > LARGE
     parts = (
         _look(ident, chosen),
         _switch(ident, chosen, seconds),
-        _dead(machines),
-        _wait(seconds),
+        _dead(machines, short),
+        _wait(misses),
         _lost(),
-        _enable(machines),
+        _enable(machines, short),
         _unprotect(state),
         NEVER,
     )
@@ -149,18 +157,23 @@ def _switch(pool: str, sr: str, seconds: int) -> Part:
     )  # fmt: skip
 
 
-def _dead(machines: tuple[Machine, ...]) -> Part:
+def _dead(machines: tuple[Machine, ...], short: bool) -> Part:
     """Each survivor with its own uuid and address: one of them is chosen."""
     old = next((one for one in machines if one.master), Machine("the old master", "", "OLD-MASTER-UUID", True))
     survivors = [one for one in machines if not one.master] or [Machine("a survivor", "ADDRESS", "HOST-UUID", False)]
-    follow = [Line("", f"xe pool-emergency-reset-master master-address={one.address}", f"if {one.name} leads now") for one in survivors]
+    named = "any of those above" if short else ", ".join(f"{one.name} ({one.address})" for one in survivors)
+    other = (Machine("that host", "ITS-ADDRESS", "ITS-UUID", False),)
+    follow = [
+        Line("", f"xe pool-emergency-reset-master master-address={one.address}", f"if {one.name} leads now:")
+        for one in (other if short else survivors)
+    ]
     return Part(
         f"The master ({old.name}) is dead and HA is OFF",
         "The price: the survivor's copy of the pool's database may be minutes old. What was started, moved or made in these minutes "
         "may be missing or wrong in it. Waiting for the master to come back costs nothing but time: running VMs go on.",
         (
             Line(f"1. Make sure that {old.name} is off, at its power. Keep it off until step 5."),
-            Line("2. On ONE survivor, and on no second one: " + ", ".join(f"{one.name} ({one.address})" for one in survivors) + ".",
+            Line(f"2. On ONE survivor, and on no second one: {named}.",
                  "xe pool-emergency-transition-to-master"),
             Line("3. There, after 30 to 120 s, this prints that host's own uuid. Repeat it until then.",
                  "timeout 60 xe pool-list params=master --minimal"),
@@ -200,13 +213,13 @@ def _lost() -> Part:
     )
 
 
-def _enable(machines: tuple[Machine, ...]) -> Part:
-    hosts = machines or (Machine("a host", "", "HOST-UUID", False),)
+def _enable(machines: tuple[Machine, ...], short: bool) -> Part:
+    hosts = machines if machines and not short else (Machine("The host", "", "ITS-UUID", False),)
     return Part(
         "A host is back, but disabled (Alert in CloudStack)",
         "On any host. “Still initialising”: wait and repeat. CloudStack takes the host back by itself.",
         (
-            *(Line("", f"xe host-enable uuid={one.uuid}", one.name) for one in hosts),
+            *(Line("", f"xe host-enable uuid={one.uuid}", f"{one.name}:") for one in hosts),
             Line(
                 "Refused because of storage: these are not plugged.", "xe pbd-list currently-attached=false params=uuid,host-uuid,sr-uuid"
             ),
@@ -223,7 +236,10 @@ def _unprotect(state: PoolState | None) -> Part:
             Line("Which are protected?", "xe vm-list ha-restart-priority=restart params=uuid,name-label"),
             Line("and", "xe vm-list ha-restart-priority=best-effort params=uuid,name-label"),
             Line("Each of them, nothing after the equals sign:", "xe vm-param-set uuid=VM-UUID ha-restart-priority="),
-            *(Line("", f"xe vm-param-set uuid={typed(vm.uuid, 'VM-UUID')} ha-restart-priority=", rules.shown(vm.name, 40)) for vm in named),
+            *(
+                Line("", f"xe vm-param-set uuid={typed(vm.uuid, 'VM-UUID')} ha-restart-priority=", f"{rules.shown(vm.name, 40)}:")
+                for vm in named
+            ),
         ),
     )
 
@@ -257,7 +273,7 @@ def text(card: Card, now: datetime) -> str:
         *(f"  SR      {line.words:<37} {line.command}" for line in card.storage),
     ]
     for part in card.parts:
-        out += ["", part.title.upper(), *_wrapped(part.lead, "")]
+        out += ["", part.title, "-" * len(part.title), *_wrapped(part.lead, "")]
         for line in part.lines:
             out += _line(line)
     return "\n".join(out) + "\n"
@@ -265,7 +281,7 @@ def text(card: Card, now: datetime) -> str:
 
 def _line(line: Line) -> list[str]:
     if line.at:
-        return [f"    {line.command}   # {line.at}"]
+        return [f"    {line.command}   # {line.at.rstrip(':')}"]
     return [*_wrapped(line.words, "  "), *([f"    {line.command}"] if line.command else [])]
 
 
