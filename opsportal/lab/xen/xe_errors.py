@@ -6,16 +6,10 @@ first, the version knows no text for the code. XenServer 6.5 has the texts of 6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from opsportal.lab.xen.xe_errors_join import JOINING
+from opsportal.lab.xen.xe_errors_known import Known
 
-
-@dataclass(frozen=True)
-class Known:
-    params: tuple[str, ...]
-    texts: dict[str, str]
-
-
-ERRORS: dict[str, Known] = {
+ERRORS: dict[str, Known] = JOINING | {
     "HA_IS_ENABLED": Known((), {"6.2": "The operation could not be performed because HA is enabled on the Pool"}),
     "HA_NOT_ENABLED": Known((), {"6.2": "The operation could not be performed because HA is not enabled on the Pool"}),
     "HA_ENABLE_IN_PROGRESS": Known((), {"7.0": "The operation could not be performed because HA enable is in progress"}),
@@ -74,6 +68,14 @@ ERRORS: dict[str, Known] = {
         {
             "6.2": "This host cannot join the pool because the pool has HA enabled but this host has HA disabled.",
             "8.2": "This server cannot join the pool because the pool has HA enabled but this server has HA disabled.",
+        },
+    ),
+    "HA_ABORT_NEW_MASTER": Known(
+        ("reason",),
+        {
+            "6.2": "This host cannot accept the proposed new master setting at this time.",
+            "8.2": "This server cannot accept the proposed new master setting at this time.",
+            "8.3": "This server cannot accept the proposed new coordinator setting at this time.",
         },
     ),
     "HA_TOO_FEW_HOSTS": Known(
@@ -143,26 +145,6 @@ ERRORS: dict[str, Known] = {
     "SR_SOURCE_SPACE_INSUFFICIENT": Known(
         ("sr",), {"8.2": "The source SR does not have sufficient temporary space available to proceed the operation."}
     ),
-    "LICENCE_RESTRICTION": Known(
-        ("feature",),
-        {
-            "6.2": "This operation is not allowed under your license.  Please contact your support representative.",
-            "7.0": (
-                "This operation is not allowed because your license lacks a needed feature.  Please contact your support representative."
-            ),
-            "8.2": (
-                "This operation is not allowed because your license lacks a needed feature. Please contact your support representative."
-            ),
-        },
-    ),
-    "LICENSE_DOES_NOT_SUPPORT_XHA": Known(
-        (),
-        {
-            "6.2": "XHA cannot be enabled because this host's license does not allow it",
-            "7.0": "XHA cannot be enabled because this host's license does not allow it.",
-            "8.2": "HA cannot be enabled because this server's license does not allow it.",
-        },
-    ),
     "FEATURE_RESTRICTED": Known((), {"6.2": "The use of this feature is restricted."}),
     "VM_IS_PROTECTED": Known(
         ("vm",),
@@ -187,6 +169,14 @@ ERRORS: dict[str, Known] = {
                 "Cannot forward messages because the server cannot be contacted. The server may be switched off or "
                 "there may be network connectivity problems."
             ),
+        },
+    ),
+    "HOST_IS_SLAVE": Known(
+        ("Master IP address",),
+        {
+            "6.2": "You cannot make regular API calls directly on a slave. Please pass API calls via the master host.",
+            "8.2": ("You cannot make regular API calls directly on a pool member. Please pass API calls via the master host."),
+            "8.3": ("You cannot make regular API calls directly on a supporter. Please pass API calls via the coordinator host."),
         },
     ),
     "HOST_STILL_BOOTING": Known((), {"6.2": "The host toolstack is still initialising. Please wait."}),
@@ -238,6 +228,16 @@ ERRORS: dict[str, Known] = {
             "8.2": "Not enough server memory is available to perform this operation.",
         },
     ),
+    "HOST_EVACUATE_VM_NOT_HA_PROTECTED": Known(
+        ("vm",),
+        {
+            "8.3": (
+                "The host cannot be evacuated because HA is enabled on the pool and a VM running on it is not HA-"
+                "protected (its ha_restart_priority is not set to 'restart'). Set the VM's ha_restart_priority to "
+                "'restart', shut down or suspend the VM, or disable HA on the pool before evacuating the host."
+            )
+        },
+    ),
     "HOST_EVACUATE_IN_PROGRESS": Known(("host",), {"6.2": "This host is being evacuated."}),
     "CANNOT_EVACUATE_HOST": Known(("errors",), {"6.2": "This host cannot be evacuated.", "8.2": "This server cannot be evacuated."}),
     "NO_HOSTS_AVAILABLE": Known(
@@ -254,149 +254,11 @@ ERRORS: dict[str, Known] = {
             "8.2": ("This server failed in the middle of an automatic failover operation and needs to retry the failover action."),
         },
     ),
-    "HOST_UNKNOWN_TO_MASTER": Known(
-        ("host",),
-        {
-            "6.2": (
-                "The master says the host is not known to it. Perhaps the Host was deleted from the master's "
-                "database? Perhaps the slave is pointing to the wrong master?"
-            ),
-            "8.2": (
-                "The master says the server is not known to it. Is the server in the master's database and pointing "
-                "to the correct master? Are all servers using the same pool secret?"
-            ),
-            "8.3": (
-                "The coordinator says the server is not known to it. Is the server in the coordinator's database and "
-                "pointing to the correct coordinator? Are all servers using the same pool secret?"
-            ),
-        },
-    ),
     "HOST_IN_EMERGENCY_MODE": Known((), {"6.2": "Cannot perform operation as the host is running in emergency mode."}),
     "NOT_IN_EMERGENCY_MODE": Known((), {"6.2": "This pool is not in emergency mode."}),
-    "JOINING_HOST_CONNECTION_FAILED": Known((), {"6.2": "There was an error connecting to the host while joining it in the pool."}),
-    "JOINING_HOST_SERVICE_FAILED": Known(
-        (),
-        {
-            "6.2": "There was an error connecting to the host. the service contacted didn't reply properly.",
-            "8.2": "There was an error connecting to the server. The service contacted didn't reply properly.",
-        },
+    "HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY": Known(
+        ("host",), {"8.3": ("Operation could not be performed on the host because there is pending mandatory update guidance on it.")}
     ),
-    "JOINING_HOST_CANNOT_HAVE_RUNNING_VMS": Known(
-        (),
-        {
-            "6.2": "The host joining the pool cannot have any running VMs.",
-            "8.2": "The server joining the pool cannot have any running VMs.",
-        },
-    ),
-    "JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS": Known(
-        (),
-        {
-            "6.2": "The host joining the pool cannot have any running or suspended VMs.",
-            "8.2": "The server joining the pool cannot have any running or suspended VMs.",
-        },
-    ),
-    "JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS": Known(
-        (), {"6.2": "The host joining the pool cannot have any VMs with active tasks."}
-    ),
-    "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS": Known(
-        (),
-        {
-            "6.2": "The host joining the pool cannot contain any shared storage.",
-            "8.2": "The server joining the pool cannot contain any shared storage.",
-        },
-    ),
-    "HOSTS_NOT_COMPATIBLE": Known((), {"6.2": "The hosts in this pool are not compatible."}),
-    "HOSTS_NOT_HOMOGENEOUS": Known(("reason",), {"6.2": "The hosts in this pool are not homogeneous."}),
-    "POOL_JOINING_HOST_MUST_HAVE_PHYSICAL_MANAGEMENT_NIC": Known(
-        (),
-        {
-            "6.2": (
-                "The host joining the pool must have a physical management NIC (i.e. the management NIC must not be "
-                "on a VLAN or bonded PIF)."
-            ),
-            "8.2": (
-                "The server joining the pool must have a physical management NIC (i.e. the management NIC must not be"
-                " on a VLAN or bonded PIF)."
-            ),
-        },
-    ),
-    "POOL_JOINING_HOST_MUST_ONLY_HAVE_PHYSICAL_PIFS": Known(
-        (),
-        {
-            "7.0": "The host joining the pool may not have any bonds, VLANs or tunnels.",
-            "8.2": "The host joining the pool must not have any bonds, VLANs or tunnels.",
-        },
-    ),
-    "POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION": Known(
-        (),
-        {
-            "6.2": "The host joining the pool must have the same product version as the pool master.",
-            "8.2": "The server joining the pool must have the same product version as the pool master.",
-            "8.3": "The server joining the pool must have the same product version as the pool coordinator.",
-        },
-    ),
-    "POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION": Known(
-        (
-            "host_api_version",
-            "master_api_version",
-        ),
-        {
-            "8.2": "The host joining the pool must have the same API version as the pool master.",
-            "8.3": "The host joining the pool must have the same API version as the pool coordinator.",
-        },
-    ),
-    "POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA": Known(
-        (
-            "host_db_schema",
-            "master_db_schema",
-        ),
-        {
-            "8.2": "The host joining the pool must have the same database schema as the pool master.",
-            "8.3": "The host joining the pool must have the same database schema as the pool coordinator.",
-        },
-    ),
-    "POOL_JOINING_HOST_HAS_BONDS": Known((), {"8.2": "The host joining the pool must not have any bonds."}),
-    "POOL_JOINING_HOST_HAS_TUNNELS": Known((), {"8.2": "The host joining the pool must not have any tunnels."}),
-    "POOL_JOINING_HOST_HAS_NETWORK_SRIOVS": Known((), {"8.2": "The host joining the pool must not have any network SR-IOVs."}),
-    "POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS": Known((), {"8.2": "The host joining the pool must not have any non-management vlans."}),
-    "POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH": Known(
-        (
-            "local",
-            "remote",
-        ),
-        {"8.2": "The host joining the pool must have the same management vlan."},
-    ),
-    "POOL_JOINING_EXTERNAL_AUTH_MISMATCH": Known((), {"6.2": "Cannot join pool whose external authentication configuration is different."}),
-    "POOL_JOINING_SM_FEATURES_INCOMPATIBLE": Known(
-        (
-            "pool_sm_ref",
-            "candidate_sm_ref",
-        ),
-        {
-            "8.3": (
-                "The host joining the pool has an incompatible set of sm features from the pool coordinator. Make "
-                "sure the sm are of the same versions and try again."
-            )
-        },
-    ),
-    "POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT": Known(
-        (),
-        {
-            "8.3": (
-                "The host joining the pool has different CA certificates from the pool coordinator while using the "
-                "same name, uninstall them and try again."
-            )
-        },
-    ),
-    "LICENSE_DOES_NOT_SUPPORT_POOLING": Known(
-        (),
-        {
-            "6.2": "This host cannot join a pool because it's license does not support pooling",
-            "7.0": "This host cannot join a pool because its license does not support pooling.",
-            "8.2": "This server cannot join a pool because its license does not support pooling.",
-        },
-    ),
-    "LICENSE_HOST_POOL_MISMATCH": Known((), {"7.0": "Host and pool have incompatible licenses (editions)."}),
     "OPERATION_NOT_ALLOWED": Known(("reason",), {"6.2": "You attempted an operation that was not allowed."}),
     "OTHER_OPERATION_IN_PROGRESS": Known(
         (
