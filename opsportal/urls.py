@@ -1,5 +1,6 @@
 """Every address of the portal."""
 
+from django.conf import settings
 from django.urls import include, path
 
 urlpatterns = [
@@ -9,3 +10,6 @@ urlpatterns = [
     path("networks/", include("networking.urls")),
     path("", include("opsportal.operations.urls")),
 ]
+
+if settings.EMBEDDED:  # elsewhere nothing runs a practice cloud
+    urlpatterns.append(path("lab/", include("opsportal.lab.urls")))

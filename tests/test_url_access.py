@@ -38,6 +38,7 @@ WHO = {
     "approver": frozenset({"approver"}),
     "administrator": frozenset({"administrator"}),
     "operator or approver": frozenset({"operator", "approver"}),
+    "approver or administrator": frozenset({"approver", "administrator"}),
     "operator or administrator": frozenset({"operator", "administrator"}),
 }
 EDITOR = "operator or administrator"
@@ -49,6 +50,11 @@ class Row(NamedTuple):
 
 
 TABLE: dict[str, Row] = {
+    # The practice cloud
+    "lab": Row(get="viewer"),
+    "lab_fault": Row(post="operator"),
+    "lab_reset": Row(post="operator"),
+    "lab_speed": Row(post="operator"),
     # Signing in, passwords, people, health
     "login": Row(get="anyone", post="anyone"),
     "fresh_login": Row(get="person", post="person"),
@@ -134,6 +140,7 @@ TABLE: dict[str, Row] = {
     "operation_approve": Row(post="approver"),
     "operation_reject": Row(post="approver"),
     "operation_revoke": Row(post="approver"),
+    "operation_acknowledge": Row(post="approver or administrator"),
     "operation_page": Row(get="viewer", post="operator"),
     "operation_page_check": Row(post="operator"),
     "operation_review": Row(get="viewer"),

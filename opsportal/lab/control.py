@@ -50,6 +50,11 @@ def reset(seat: str) -> None:
     _ask(do="reset", seat=seat)
 
 
+def solved(seat: str, keys: list[str]) -> None:
+    """Notes exercises as done."""
+    _ask(do="solved", seat=seat, keys=keys)
+
+
 def speed(times: float) -> None:
     """How much faster than a real clock, for all seats."""
     _ask(do="speed", speed=times)

@@ -103,13 +103,14 @@ class Control:
             return {"ok": self._verbs()[asked.pop("do")](**asked)}
         except NotPossible as error:
             return {"error": str(error)}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             return {"error": f"This cannot be done in the practice cloud: {type(error).__name__} {error}."}
 
     def _verbs(self) -> dict[str, Callable[..., Any]]:
-        return {"state": self._state, "fault": self._fault, "reset": self._reset, "speed": self._speed, "seats": self._seats}
+        verbs = (self.state, self.fault, self.reset, self.speed, self.seats, self.solved)
+        return {verb.__name__: verb for verb in verbs}
 
-    def _seats(self) -> list[str]:
+    def seats(self) -> list[str]:
         return list(self._lab.seats)
 
     def _seat(self, name: str) -> Seat:
@@ -117,23 +118,29 @@ class Control:
             raise NotPossible(f"There is no seat {name} in the practice cloud: it has {len(self._lab.seats)}.")
         return self._lab.seats[name]
 
-    def _state(self, seat: str) -> dict[str, Any]:
+    def state(self, seat: str) -> dict[str, Any]:
         return {"speed": self._lab.speed, "problem": self._lab.problem, **self._seat(seat).state()}
 
-    def _fault(self, seat: str, name: str, args: dict[str, Any]) -> None:
+    def fault(self, seat: str, name: str, args: dict[str, Any]) -> None:
         if name not in FAULTS or not set(args) <= set(FAULTS[name]):
             raise NotPossible(f"The practice cloud knows no fault {name} with {', '.join(args) or 'nothing'}.")
         found = self._seat(seat)
         if args.get("host", next(iter(found.machines))) not in found.machines:
             raise NotPossible(f"There is no host {args['host']} at this seat.")
+        found.catch_up()
         getattr(found.world, name)(**args)
         found.dirty = True
 
-    def _reset(self, seat: str) -> None:
+    def solved(self, seat: str, keys: list[str]) -> None:
+        found = self._seat(seat)
+        found.done.extend(key for key in keys if key not in found.done)
+        found.dirty = True
+
+    def reset(self, seat: str) -> None:
         self._seat(seat)
         self._lab.reset(seat)
 
-    def _speed(self, speed: float) -> None:
+    def speed(self, speed: float) -> None:
         if not 0.1 <= speed <= 1000:
             raise NotPossible("The practice cloud's clock runs between 0.1 and 1000 times as fast as a real one.")
         self._lab.run_at(speed)

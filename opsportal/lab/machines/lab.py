@@ -74,7 +74,9 @@ class Lab:
         folder = self.folder / f"seat-{name}"
         folder.mkdir(exist_ok=True)
         saved = load(folder)
-        seat = Seat(name, folder, saved or make(), self.speed, self.password)
+        seat = Seat(name, folder, saved.world if saved else make(), self.speed, self.password)
+        if saved is not None:
+            seat.events, seat.done = saved.events, saved.done
         seat.make(anew=saved is None)
         seat.save(now=True)
         return seat
@@ -227,6 +229,7 @@ class Lab:
             self._off(machine)
         elif event.kind == "up" and not machine.on and not self.problem:
             self._on(machine)
+            machine.start_services()
 
     def _see_network(self, seat: Seat) -> None:
         """A host whose network is cut neither refuses nor answers."""
@@ -254,6 +257,7 @@ class Lab:
         """Only when somebody logs in: most hosts of most seats are never looked at."""
         if self._tools is None:
             raise OSError(self.problem)
+        machine.hostname = self._seat_of(machine).world.hostname(machine.ident)
         made = Sandbox(machine.hostname, machine.disk.root, machine.folder / "boot_id", self._tools)
         machine.sandbox = made
         self._selector.register(made.socket, selectors.EVENT_READ, partial(self._hear, machine, made))

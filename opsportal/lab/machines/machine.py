@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opsportal.lab.machines import sshd
+from opsportal.lab.machines import furniture, sshd
 from opsportal.lab.machines.disk import Disk
 from opsportal.lab.machines.sandbox import LARGEST, Sandbox, lay_out
 from opsportal.secrets import ssh_keys
@@ -29,19 +30,6 @@ POOL_CONF = "/etc/xensource/pool.conf"
 AUTHORIZED = "/root/.ssh/authorized_keys"
 JOURNAL = "/var/log/xensource.log"
 STATUS_SECONDS = 30.0
-
-PLAIN_FILES = {
-    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\n",
-    "/etc/group": "root:x:0:\n",
-    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-    "/etc/hosts": "127.0.0.1 localhost\n",
-    "/etc/init.d/xapi": '#!/bin/sh\nexec service xapi "$@"\n',
-}
-LINKED = {
-    "/opt/xensource/bin": ("xe", "xe-toolstack-restart", "xe-reset-networking"),
-    "/opt/xensource/libexec": ("create_templates",),
-}
-"""Where scripts look for programs by their full path."""
 
 
 @dataclass
@@ -82,15 +70,13 @@ class Machine:
 
     # On its disk
 
-    def make(self, files: dict[str, str], key: str) -> None:
+    def make(self, files: dict[str, str], key: str, macs: Iterable[str] = ()) -> None:
         """A new disk with the world's files and a host key, an OpenSSH text."""
         shutil.rmtree(self.folder, ignore_errors=True)
         lay_out(self.disk.root)
-        for path, text in {**PLAIN_FILES, "/etc/hostname": f"{self.hostname}\n", **files}.items():
-            self.disk.write(path, text, 0o755 if path.startswith("/etc/init.d/") else 0o644)
-        for folder, names in LINKED.items():
-            for name in names:
-                self.disk.write(f"{folder}/{name}", f'#!/bin/sh\nexec /run/lab/bin/{name} "$@"\n', 0o755)
+        furniture.put(self.disk, self.hostname, macs)
+        for path, text in files.items():
+            self.disk.write(path, text)
         self._keep("host_key", key)
         self.new_boot()
 
@@ -175,6 +161,14 @@ class Machine:
         except OSError:
             self.running.pop(self.number).set_result(None)
         return ended
+
+    def start_services(self) -> None:
+        """After a boot; what they print goes to a log."""
+        if not furniture.starts_something(self.disk):
+            return
+        with contextlib.suppress(OSError), Path(os.devnull).open("r+b") as nothing:
+            command = f"exec >>/var/log/boot.log 2>&1\n{furniture.AT_BOOT}"
+            self._start(command, (nothing.fileno(), nothing.fileno(), nothing.fileno()))
 
     def ended(self, number: int, status: int) -> None:
         if future := self.running.pop(number, None):

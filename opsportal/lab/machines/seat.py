@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opsportal.lab.machines import picture
 from opsportal.lab.machines.machine import INVENTORY, Machine, host_key
 from opsportal.lab.xen.world import Call, Event, World
 
@@ -54,6 +55,8 @@ class Seat:
         self.clients: list[Client] = []
         self.events: list[dict[str, Any]] = []
         """What happened last, for people: newest first."""
+        self.done: list[str] = []
+        """Exercises that were solved at this seat."""
         self.dirty, self.saved_at = False, 0.0
         self._base, self._since = world.now, time.monotonic()
 
@@ -69,12 +72,12 @@ class Seat:
             if not machine.made or anew:
                 old = machine.key if machine.made else ""
                 old_sshd = value(files.get(INVENTORY, ""), "PRODUCT_VERSION").startswith("6.2")
-                machine.make(files, old or keys.get(twin) or host_key(old=old_sshd))
+                machine.make(files, old or keys.get(twin) or host_key(old=old_sshd), self.world.site.machines[ident].nics)
             keys.setdefault(twin, machine.key)  # the clone of a host has its host key too
 
     def restart(self, world: World) -> None:
         """With another world, from its beginning. The machines must be off."""
-        self.world, self.events = world, []
+        self.world, self.events, self.done = world, [], []
         self._base, self._since = world.now, time.monotonic()
         self.make(anew=True)
 
@@ -93,9 +96,13 @@ class Seat:
         due = self.world.next_at()
         return None if due is None else max(0.0, (due - self.now) / self.speed)
 
+    def catch_up(self) -> None:
+        """To the present moment of the world, before anything is done in it."""
+        self.world.advance(self.now)
+
     def turn(self) -> list[Event]:
         """Lets the world go on, brings the files up to date and answers who can be answered. Power is the lab's to switch."""
-        self.world.advance(self.now)
+        self.catch_up()
         events = self.world.take_events()
         for event in events:
             self._note(event)
@@ -106,7 +113,8 @@ class Seat:
     def _note(self, event: Event) -> None:
         self.dirty = True
         if event.kind != "files":
-            self.events[:0] = [{"at": self.world.now, "host": event.host, "kind": event.kind, "why": event.why}]
+            master = event.kind in ("down", "fenced") and picture.leads(self.world.site, event.host)
+            self.events[:0] = [{"at": self.world.now, "host": event.host, "kind": event.kind, "why": event.why, "master": master}]
             del self.events[200:]
         if event.why:
             self.machines[event.host].note(f"{event.kind}: {event.why}")
@@ -116,6 +124,7 @@ class Seat:
     def start(self, client: Client, stdin: str = "") -> None:
         machine = client.machine
         machine.note(f"xe-cli: {shlex.join(map(_unsaid, client.words))}")
+        self.catch_up()
         client.call = self.world.start(machine.ident, client.words, self.seen(machine), stdin)
         self.dirty = True
 
@@ -169,12 +178,10 @@ class Seat:
 
     def state(self) -> dict[str, Any]:
         """For pages: now (seconds of the world), hosts in the cloud's order, the newest events first."""
-        return {
-            "seat": self.name,
-            "now": self.now,
-            "hosts": [self._host(one) for one in self.machines.values()],
-            "events": self.events[:50],
-        }
+        seen = picture.hosts(self.world.site)
+        hosts = [{**self._host(one), **seen[one.ident]} for one in self.machines.values()]
+        pools = picture.pools(self.world.site)
+        return {"seat": self.name, "now": self.now, "hosts": hosts, "pools": pools, "done": self.done, "events": self.events[:50]}
 
     def _host(self, machine: Machine) -> dict[str, Any]:
         ident = machine.ident
@@ -195,14 +202,22 @@ class Seat:
             return
         self.dirty, self.saved_at = False, time.monotonic()
         new = self.folder / "world.new"
-        new.write_text(json.dumps(self.world.dump()))
+        new.write_text(json.dumps({"world": self.world.dump(), "events": self.events, "done": self.done}))
         new.replace(self.folder / "world.json")
 
 
-def load(folder: Path) -> World | None:
-    """The world that was saved; None when there is none, or another version of the portal wrote it."""
+@dataclass(frozen=True)
+class Saved:
+    world: World
+    events: list[dict[str, Any]]
+    done: list[str]
+
+
+def load(folder: Path) -> Saved | None:
+    """What was saved; None when there is nothing, or another version of the portal wrote it."""
     try:
-        return World.load(json.loads((folder / "world.json").read_text()))
+        plain = json.loads((folder / "world.json").read_text())
+        return Saved(World.load(plain["world"]), plain["events"], plain["done"])
     except FileNotFoundError:
         return None
     except Exception:

@@ -18,11 +18,13 @@ The test needs the database (`pytest.mark.django_db`, with transaction=True when
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -34,6 +36,8 @@ from opsportal.lab.machines import sandbox
 from opsportal.lab.machines.lab import Lab
 from opsportal.lab.machines.machine import Machine
 from opsportal.lab.xen.world import World
+from opsportal.secrets import ssh_keys
+from opsportal.secrets.ssh_keys import KeyPair
 from opsportal.secrets.store import make_keyring
 from opsportal.transport.base import Result, Transport
 from opsportal.transport.command import Command
@@ -72,6 +76,7 @@ class Stage:
     def world(self) -> Iterator[World]:
         """The lab stands still meanwhile; what was done takes effect at the end."""
         with self.lab.standing_still():
+            self.lab.seats["1"].catch_up()
             yield self.lab.seats["1"].world
 
 
@@ -85,10 +90,31 @@ def running(folder: Path, settings: Any, make: Callable[[], World] = World.pract
     settings.STATE_DIR, settings.KEY_FILE = folder, folder / "keys"
     if not settings.KEY_FILE.exists():
         make_keyring(settings.KEY_FILE)
-    lab = Lab(control.folder(), {"1": make}, speed)
-    seeded = seed(lab)["1"]
+    with _keys_made_once():
+        lab = Lab(control.folder(), {"1": make}, speed)
+        seeded = seed(lab)["1"]
     try:
         with lab:
             yield Stage(lab, seeded)
     finally:
         connections.forget_all()
+
+
+_made: list[KeyPair] = []
+
+
+@contextmanager
+def _keys_made_once() -> Iterator[None]:
+    """RSA keys take a second each: the first one of every stage is the same key, and so on."""
+    generate, number = ssh_keys.generate, itertools.count()
+
+    def kept(algorithm: str) -> KeyPair:
+        if algorithm != "rsa":
+            return generate(algorithm)
+        at = next(number)
+        if at == len(_made):
+            _made.append(generate("rsa"))
+        return _made[at]
+
+    with mock.patch.object(ssh_keys, "generate", kept):
+        yield

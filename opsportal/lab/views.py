@@ -1,0 +1,74 @@
+"""The lab page: the truth about the practice cloud, and its faults as buttons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_POST, require_safe
+
+from opsportal.lab import control, exercises, stories
+from opsportal.lab.forms import FaultForm, SeatForm, SpeedForm
+from opsportal.operations import audit
+from opsportal.web.access import PortalRequest, has_role, operator, viewer
+
+
+@viewer
+@require_safe
+def lab(request: PortalRequest) -> HttpResponse:
+    """?seat=NAME. A fragment for htmx, which asks again by itself."""
+    try:
+        look = _look(request.GET.get("seat", ""))
+    except control.NotRunning as error:
+        look = {"away": str(error)}
+    look["may_write"] = has_role(request.user, "operator")
+    return render(request, "lab/_lab.html" if request.htmx else "lab/lab.html", look)
+
+
+def _look(wanted: str) -> dict[str, Any]:
+    names = control.seats()
+    seat = wanted if wanted in names else names[0]
+    state = control.state(seat)
+    if reached := exercises.reached(seat, state):
+        control.solved(seat, reached)
+        state["done"] += reached
+    shown = exercises.of(seat, state)
+    here = next((one for one in shown if not one.done), None)
+    return {"seats": names, "seat": seat, "exercises": shown, "here": here, **stories.page(state)}
+
+
+@operator
+@require_POST
+def fault(request: PortalRequest) -> HttpResponse:
+    return _act(request, FaultForm(request.POST))
+
+
+@operator
+@require_POST
+def reset(request: PortalRequest) -> HttpResponse:
+    return _act(request, SeatForm(request.POST))
+
+
+@operator
+@require_POST
+def speed(request: PortalRequest) -> HttpResponse:
+    return _act(request, SpeedForm(request.POST))
+
+
+def _act(request: PortalRequest, form: FaultForm | SeatForm | SpeedForm) -> HttpResponse:
+    """Does it, says what was done, and goes back to the seat."""
+    if not form.is_valid():
+        messages.error(request, "This form was not understood. Load the page again, and use its buttons.")
+        return redirect("lab")
+    try:
+        said = form.act()
+    except (control.NotRunning, control.Impossible) as error:
+        messages.error(request, str(error))
+    else:
+        audit.record(request.user, "lab.act", subject=form.cleaned_data["seat"], detail={"what": said})
+        messages.success(request, said)
+    return redirect(f"{reverse('lab')}?{urlencode({'seat': form.cleaned_data['seat']})}")
