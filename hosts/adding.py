@@ -5,7 +5,7 @@ Everything that touches the network runs in a worker. A draft moves by condition
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,10 @@ from django.utils import timezone
 
 from hosts import connections, pinning, reading, rules
 from hosts.facts.linux import LinuxBasics
-from hosts.models import Contact, Host, HostDraft, HostReading
+from hosts.models import Cloud, Contact, Host, HostDraft, HostReading, Pool
+from hosts.xen import reading as pools
+from hosts.xen import recognising
+from hosts.xen.recognising import Recognised
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
 from opsportal.operations.facts import FactError
@@ -37,6 +40,7 @@ def ask_for_keys(draft: HostDraft, *, legacy: bool | None = None) -> None:
         "message": "",
         "pinned": False,
         "facts": {},
+        "xen": {},
     }
     if legacy is not None:
         fields["legacy"] = legacy
@@ -78,6 +82,8 @@ def save(draft: HostDraft, host: Host, *, user: User) -> Host:
     host.save()
     pinning.write(host, draft.keys, user)
     HostReading.objects.create(host=host, at=now, values=draft.facts, changed=True)
+    if host.pool_id:
+        pools.ask(Pool.objects.filter(pk=host.pool_id))
     prints = [key["fingerprint"] for key in draft.keys]
     audit.record(user, "host.add", subject=host.name, detail={"address": host.place, "pinned": prints, "legacy": host.legacy})
     draft.delete()
@@ -103,10 +109,11 @@ def log_in(draft: HostDraft) -> None:
     try:
         with connections.opened(connections.draft_target(draft), insist=True) as transport:
             facts = reading.basics(transport, LOGIN_SECONDS)
+            xen = recognising.ask(transport).plain() if facts.product else {}
     except (TransportError, FactError) as error:
         _fail(draft, error)
         return
-    _move(draft, (State.READING,), state=State.READ, facts=reading.plain(facts), strict=False)
+    _move(draft, (State.READING,), state=State.READ, facts=reading.plain(facts), xen=xen, strict=False)
 
 
 def _fail(draft: HostDraft, error: Exception) -> None:
@@ -136,8 +143,8 @@ def trim() -> None:
     HostDraft.objects.filter(created_at__lt=timezone.now() - KEEP_DRAFTS).delete()
 
 
-def suggestion(draft: HostDraft) -> dict[str, str]:
-    """What the save form starts with: a name and a kind, from what the machine said. A name that breaks our rules is left out."""
+def suggestion(draft: HostDraft) -> dict[str, Any]:
+    """What the save form starts with: a name, a kind and a pool, from what the machine said. A name that breaks our rules is left out."""
     found = LinuxBasics.adapter().validate_python(draft.facts)
     name = found.hostname.split(".")[0][:64]
     try:
@@ -145,4 +152,49 @@ def suggestion(draft: HostDraft) -> dict[str, str]:
     except ValidationError:
         name = ""
     taken = Host.objects.filter(name__iexact=name).exists()
-    return {"name": "" if taken else name, "kind": found.kind(), "cloud": "", "pool": "", "role": ""}
+    xen, pool = Recognised.of(draft), recognising.pool_of(draft)
+    return {
+        "name": "" if taken else name,
+        "kind": found.kind(),
+        "cloud": pool.cloud_id if pool else _only_cloud() if xen else "",
+        "pool": pool.pk if pool else "",
+        "role": "",
+        "new_pool": recognising.called(xen) if xen and not pool else "",
+        "others": [host.address for host in recognising.missing(draft)],
+    }
+
+
+def _only_cloud() -> int | str:
+    found = list(Cloud.objects.order_by().values_list("pk", flat=True)[:2])
+    return found[0] if len(found) == 1 else ""
+
+
+@transaction.atomic
+def finish(draft: HostDraft, host: Host, answers: Mapping[str, Any], *, user: User) -> tuple[Host, list[HostDraft]]:
+    """Saves the host, in a new pool when a name is given for one, and begins to add the members that were ticked."""
+    if answers.get("new_pool"):
+        host.pool = _new_pool(draft, answers["new_pool"], answers["cloud"], user)
+    begun = _begin(draft, answers.get("others", ()), host.pool)
+    return save(draft, host, user=user), begun
+
+
+def _new_pool(draft: HostDraft, name: str, cloud: Cloud, user: User) -> Pool:
+    """A pool of the inventory, with the uuid that its member names."""
+    xen = Recognised.of(draft)
+    kind = Pool.Kind.XCP_NG if draft.facts.get("product", "").lower().startswith("xcp") else Pool.Kind.XENSERVER
+    pool = Pool.objects.create(name=name, cloud=cloud, kind=kind, uuid=xen.pool if xen else "")
+    audit.record(user, "pool.add", subject=f"{cloud} / {name}", detail={"uuid": pool.uuid})
+    return pool
+
+
+def _begin(draft: HostDraft, addresses: Sequence[str], pool: Pool | None) -> list[HostDraft]:
+    """A draft for each member that the person ticked: their keys are read now, and compared by a person one by one."""
+    wanted = {host.address for host in recognising.missing(draft)} & set(addresses)
+    common = {name: getattr(draft, name) for name in ("owner", "port", "username", "credential", "legacy")}
+    return [HostDraft.objects.create(address=address, pool=pool, **common) for address in sorted(wanted)]
+
+
+def members_left(host: Host, user: User) -> HostDraft | None:
+    """The next draft of the same pool that this person began: there the wizard goes on."""
+    mine = HostDraft.objects.filter(owner=user, pool=host.pool) if host.pool_id else HostDraft.objects.none()
+    return mine.order_by("address").first()

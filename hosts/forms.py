@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -129,6 +130,47 @@ class SaveDraftForm(forms.ModelForm):  # type: ignore[type-arg] # generic only i
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         _check_place(cleaned)
+        return cleaned
+
+
+class SaveMemberForm(SaveDraftForm):
+    """The same for a XenServer, which knows its pool: that pool can be made here, and its other members be added next."""
+
+    new_pool = forms.CharField(
+        max_length=64,
+        required=False,
+        validators=[rules.label],
+        label="Or a new pool of this name",
+        help_text="Its cloud is the one chosen above. Leave it empty for a host of its own.",
+    )
+    others = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Add these members of the pool next",
+        help_text="With the same credential. You compare each one's key by itself.",
+    )
+    field_order = ("name", "kind", "role", "cloud", "pool", "new_pool", "others", "tags", "notes")
+
+    def __init__(self, *args: Any, known: Pool | None, members: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        """`known` is the inventory's pool of this host, `members` are the addresses and names of those that are missing there."""
+        super().__init__(*args, **kwargs)
+        others = self.fields["others"]
+        assert isinstance(others, forms.MultipleChoiceField)
+        others.choices = list(members)
+        if known:
+            del self.fields["new_pool"]
+        if not members:
+            del self.fields["others"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        name, cloud = cleaned.get("new_pool"), cleaned.get("cloud")
+        if name and cleaned.get("pool"):
+            raise ValidationError({"new_pool": "A pool is chosen above. Leave one of the two empty."})
+        if name and not cloud:
+            raise ValidationError({"cloud": "Choose the cloud that the new pool lies in."})
+        if name and Pool.objects.filter(name__iexact=name, cloud=cloud).exists():
+            raise ValidationError({"new_pool": f"There is a pool of this name in {cloud}. Choose it above, or give another name."})
         return cleaned
 
 

@@ -375,6 +375,10 @@ class HostDraft(models.Model):
     keys = models.JSONField(default=list, help_text="What the host showed: kind, base64, fingerprint.")
     pinned = models.BooleanField(default=False, help_text="A person compared the fingerprints and accepted the keys.")
     facts = models.JSONField(default=dict)
+    xen = models.JSONField(default=dict, help_text="What a XenServer says about its pool, see hosts.xen.recognising.")
+    pool = models.ForeignKey(
+        Pool, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Of the member whose adding offered to add this one."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     asked_at = models.DateTimeField(default=timezone.now, help_text="When a worker was last asked to go on.")
 

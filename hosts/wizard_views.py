@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from hosts import adding, tasks
-from hosts.forms import DraftForm, SaveDraftForm
+from hosts.forms import DraftForm, SaveDraftForm, SaveMemberForm
 from hosts.models import Credential, HostDraft
+from hosts.xen import recognising
+from hosts.xen.recognising import Recognised
 from opsportal.operations.errors import Refused
 from opsportal.web.access import PortalRequest, operator
 
@@ -61,9 +64,18 @@ def host_draft_state(request: PortalRequest, pk: UUID) -> HttpResponse:
 
 
 def _look(draft: HostDraft, form: SaveDraftForm | None = None) -> dict[str, object]:
-    if draft.state == HostDraft.State.READ and form is None:
-        form = SaveDraftForm(initial=adding.suggestion(draft))
-    return {"draft": draft, "form": form, "facts": draft.facts}
+    if draft.state != HostDraft.State.READ:
+        return {"draft": draft, "form": None, "facts": draft.facts}
+    form = form or _form(draft, initial=adding.suggestion(draft))
+    known = {"xen": Recognised.of(draft), "known_pool": recognising.pool_of(draft), "twins": recognising.twins(draft)}
+    return {"draft": draft, "form": form, "facts": draft.facts, **known}
+
+
+def _form(draft: HostDraft, data: QueryDict | None = None, initial: dict[str, Any] | None = None) -> SaveDraftForm:
+    if not draft.xen:
+        return SaveDraftForm(data, initial=initial)
+    members = [(host.address, f"{host.name} ({host.address})") for host in recognising.missing(draft)]
+    return SaveMemberForm(data, initial=initial, known=recognising.pool_of(draft), members=members)
 
 
 @operator
@@ -109,16 +121,20 @@ def _go_on(request: PortalRequest, draft: HostDraft, act: Callable[[], None]) ->
 @require_POST
 def host_draft_save(request: PortalRequest, pk: UUID) -> HttpResponse:
     draft = _draft(request, pk)
-    form = SaveDraftForm(request.POST)
+    form = _form(draft, request.POST)
     if not form.is_valid():
         return render(request, "hosts/draft.html", _look(draft, form), status=422)
     try:
-        host = adding.save(draft, form.save(commit=False), user=request.user)
+        host, others = adding.finish(draft, form.save(commit=False), form.cleaned_data, user=request.user)
     except Refused as refused:
         messages.error(request, refused.message)
         return redirect(draft)
+    for other in others:
+        tasks.wake_draft(other)
+    tasks.wake_pools()
     messages.success(request, f"{host} is in the inventory. It is read every few minutes from now on.")
-    return redirect(host)
+    waiting = adding.members_left(host, request.user)
+    return redirect(waiting or host)
 
 
 @operator
