@@ -34,8 +34,8 @@ class Size:
         return self.trunk + self.columns * (self.cell + self.gap)
 
 
-WIDE = Size(columns=4, cell=190, gap=12, trunk=26, letters=19)
-NARROW = Size(columns=2, cell=138, gap=8, trunk=18, letters=12)
+WIDE = Size(columns=4, cell=190, gap=12, trunk=26, letters=17)
+NARROW = Size(columns=2, cell=138, gap=8, trunk=18, letters=11)
 HEAD, CELL_HEIGHT, WIRE, PLAIN, DRUM = 34, 84, 34, 12, 62
 
 
@@ -135,7 +135,7 @@ def _vms(x: int, y: int, row: Row) -> SafeString:
 def _second(row: Row, size: Size) -> str:
     """Under the name: the role, or that it says otherwise."""
     if row.disagrees:
-        return cut(row.disagrees, size.letters + 5)
+        return cut(row.disagrees, size.letters + 6)
     return "master" if row.master else "member" if row.record else "no member"
 
 

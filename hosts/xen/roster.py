@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hosts.models import sort_key
 from hosts.xen.state import Member, MemberState, PoolState, Role, Voice, XenHost
 
 
@@ -99,14 +100,14 @@ class Row:
 
 
 def roster(state: PoolState, uuids: Mapping[int, str] | None = None) -> tuple[Row, ...]:
-    """The master first, then by name. `uuids` are what the inventory knows of its hosts from earlier readings, by pk."""
+    """The master first, then by name, xen2 before xen10. `uuids` are what the inventory knows of its hosts from earlier readings, by pk."""
     known, rows = dict(uuids or {}), []
     left = {host.uuid: host for host in state.hosts}
     for member in state.members:
         uuid = member.view.uuid if member.view else _guess(member, left, known)
         rows.append(_row(state, member, uuid, left.pop(uuid, None)))
     rows += [_row(state, None, host.uuid, host) for host in left.values()]
-    return tuple(sorted(rows, key=lambda row: (not row.master, row.name.lower(), row.uuid)))
+    return tuple(sorted(rows, key=lambda row: (not row.master, sort_key(row.name), row.uuid)))
 
 
 def _guess(member: MemberState, hosts: Mapping[str, XenHost], known: Mapping[int, str]) -> str:
