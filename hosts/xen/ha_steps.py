@@ -27,6 +27,9 @@ XAPI_DEFAULT = 60
 READ = 15
 """Seconds for a reading xe: a member whose xapi waits for its master does not return by itself."""
 
+AGAIN = 10
+"""Seconds until every member is asked a second time."""
+
 SAYS_WHY = "hosts.xen.saying.Said"
 
 
@@ -227,11 +230,11 @@ def _proof(
     key: str, where: At, members: tuple[At, ...], *, says_so: tuple[Condition, ...], state: str, settles: str = ""
 ) -> Iterator[Step]:
     count = f"all {len(members)} members" if len(members) > 1 else "the only member"
-    pause = Condition("Ten seconds have passed", Command(("sleep", "10")), within=30, target=where.target)
+    pause = Condition(f"{AGAIN} seconds have passed", Command(("sleep", str(AGAIN))), within=AGAIN + 20, target=where.target)
     first = f"HA is {state} for {count}"
     yield _wait(f"{key}-everywhere", where, first, "The command's own word is not enough: each member is asked.", says_so)
     again = "A member that joined late, or a clean-up that was still running, shows now."
-    yield _wait(f"{key}-still", where, f"{first}, ten seconds later", again, (pause, *says_so), settles)
+    yield _wait(f"{key}-still", where, f"{first}, {AGAIN} seconds later", again, (pause, *says_so), settles)
 
 
 def _wait(key: str, where: At, title: str, why: str, conditions: tuple[Condition, ...], settles: str = "") -> Step:
