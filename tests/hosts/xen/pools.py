@@ -109,6 +109,21 @@ class Way:
             machine = self.xen.dom0(self.number).made()
         return machine.run(command, seconds=timeout)
 
+    def follow(self, path: str, end: str, offset: int, *, seconds: float, command: Command) -> Iterator[bytes]:
+        raise AssertionError("reading follows nothing")
+
+    def put(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        raise AssertionError("reading writes nothing")
+
+    def get(self, path: str) -> Iterator[bytes]:
+        raise AssertionError("reading fetches no file")
+
+    def renew(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def xen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> XenPool:

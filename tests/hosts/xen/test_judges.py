@@ -44,7 +44,7 @@ def test_what_holds_and_what_does_not(judge: Judge, wants: str, good: str, bad: 
     assert judge(out(bad), wants) != ""
 
 
-@pytest.mark.parametrize("judge", sorted({case[0] for case in CASES}, key=lambda judge: judge.__name__))
+@pytest.mark.parametrize("judge", list(dict.fromkeys(case[0] for case in CASES)))
 @pytest.mark.parametrize("wants", ["true", "false", "", "master", U1])
 def test_silence_hangs_and_errors_never_hold(judge: Judge, wants: str) -> None:
     answers = [HANG, Result(124, "true\n"), out(""), err(""), err(sample(24)), err(sample(56)), err(sample(60), 1), out(sample(24))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -153,7 +154,7 @@ def test_an_answer_that_comes_late_does_not_end_another_claim(xen: XenPool) -> N
     pool = inventory()
     (taken,) = reading.claim(8)
     (asked,) = reading._openable([taken])
-    answer = reading.read(asked, reading.time.monotonic() + 30)
+    answer = reading.read(asked, time.monotonic() + 30)
     Pool.objects.update(claim="another")
     reading.store([answer])
     pool.refresh_from_db()
@@ -163,7 +164,7 @@ def test_an_answer_that_comes_late_does_not_end_another_claim(xen: XenPool) -> N
 def test_a_pool_that_was_removed_meanwhile(xen: XenPool) -> None:
     inventory()
     (asked,) = reading._openable(reading.claim(8))
-    answer = reading.read(asked, reading.time.monotonic() + 30)
+    answer = reading.read(asked, time.monotonic() + 30)
     Host.objects.all().delete()
     Pool.objects.all().delete()
     reading.store([answer])
