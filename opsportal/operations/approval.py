@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from opsportal.operations import audit, dispatch, moves, stream
 from opsportal.operations.errors import Refused
-from opsportal.operations.models import Approval, Operation
+from opsportal.operations.models import Acknowledgement, Approval, Operation
 from opsportal.operations.states import OperationState as S
 from opsportal.web.access import has_role
 
@@ -20,7 +20,7 @@ from opsportal.web.access import has_role
 def submit(operation: Operation, *, user: User, reason: str = "", overrides: bool = False, break_glass: bool = False) -> None:
     """Freeze the draft's plan and hand it on: to the approvers, or straight to the queue when it needs none."""
     _check_submission(operation, user, reason, overrides, break_glass)
-    needed = max(operation.approvals_needed - 1, 0) if break_glass else operation.approvals_needed
+    needed = max(operation.approvals_due - 1, 0) if break_glass else operation.approvals_due
     state = S.AWAITING_APPROVAL if needed else S.QUEUED
     with transaction.atomic():
         moved = Operation.objects.filter(pk=operation.pk, state=S.DRAFT, digest=operation.digest, revision=F("planned_revision")).update(
@@ -35,11 +35,27 @@ def submit(operation: Operation, *, user: User, reason: str = "", overrides: boo
         if not moved:
             raise Refused("The draft changed while you submitted it. Look at the plan again.")
         operation.refresh_from_db()
-        audit.record(user, "submit", operation, detail={"digest": operation.digest, "reason": reason}, alarming=break_glass)
+        detail = {"digest": operation.digest, "reason": reason, "approvals": needed, "against": _overridden(operation)}
+        audit.record(user, "glass" if break_glass else "submit", operation, detail=detail, alarming=break_glass)
         operation.book.submitted(operation.pk)
         if not needed:
             dispatch.wake(operation)
     stream.publish(operation.pk, "operation", {"state": state.value})
+
+
+def _overridden(operation: Operation) -> list[str]:
+    """The rules that block it, by their identifiers: submitted all the same, with a reason."""
+    return sorted({finding["guard"] for finding in operation.findings if finding["level"] == "block"})
+
+
+def acknowledge(operation: Operation, *, user: User) -> None:
+    """This person has read that the glass was broken. Once is enough."""
+    if not operation.break_glass:
+        raise Refused("Nobody broke the glass here.")
+    with transaction.atomic():
+        _, new = Acknowledgement.objects.get_or_create(operation=operation, person=user)
+        if new:
+            audit.record(user, "acknowledge", operation)
 
 
 def _check_submission(operation: Operation, user: User, reason: str, overrides: bool, break_glass: bool) -> None:

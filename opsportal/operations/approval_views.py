@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -14,7 +15,7 @@ from opsportal.operations.errors import Refused
 from opsportal.operations.forms import DecideForm
 from opsportal.operations.models import Operation
 from opsportal.operations.runbook import Risk
-from opsportal.operations.views import operation_of, whole
+from opsportal.operations.views import operation_of, told, whole
 from opsportal.web import fresh
 from opsportal.web.access import PortalRequest, approver, has_role, viewer
 
@@ -24,6 +25,7 @@ from opsportal.web.access import PortalRequest, approver, has_role, viewer
 def approvals(request: PortalRequest) -> HttpResponse:
     """What waits for this person, what they wait for, what others wait for, and what was decided."""
     context = {
+        "broken": queries.broken_glass(request.user)[:100],
         "waiting": queries.with_approvals(queries.waiting_for(request.user)[:100]),
         "asked": queries.with_approvals(queries.asked_by(request.user)[:100]),
         "others": queries.with_approvals(queries.waiting_for_others(request.user)[:100]),
@@ -90,6 +92,16 @@ def _again(request: PortalRequest, operation: Operation, form: DecideForm, statu
     if context["decide"] is not None and status == 422:
         context["decide"] = form
     return render(request, "operations/operation.html", context, status=status)
+
+
+@require_POST
+@viewer
+def operation_acknowledge(request: PortalRequest, pk: int) -> HttpResponse:
+    """The reader knows that the glass was broken; it is not shown to them again."""
+    if not has_role(request.user, "approver", "administrator"):
+        raise PermissionDenied("This needs the role of approver or administrator.")
+    operation = operation_of(pk)
+    return told(request, operation, lambda: approval.acknowledge(operation, user=request.user), "It is on record that you have read it.")
 
 
 @require_POST

@@ -18,7 +18,7 @@ class SubmitForm(forms.Form):
     break_glass = forms.BooleanField(
         label="Break the glass: do with one approval less",
         required=False,
-        help_text="For emergencies. It needs a reason and is marked as alarming in the audit trail.",
+        help_text="For emergencies. It needs a reason; every approver and administrator is told, and it stands in red in the audit trail.",
     )
 
     def __init__(self, data: Any = None, *, overridable: bool, glass: bool, **rest: Any) -> None:

@@ -160,6 +160,12 @@ class Operation(models.Model):
     def blocked(self) -> bool:
         return any(finding["level"] == "block" for finding in self.findings)
 
+    @property
+    def approvals_due(self) -> int:
+        """How many people have to approve it; of a draft, as its plan stands: one more for a dangerous one that goes against a block."""
+        against = self.state == OperationState.DRAFT and self.risk == Risk.DANGEROUS.value and self.blocked
+        return self.approvals_needed + int(against)
+
 
 class Step(models.Model):
     """One step of an operation's frozen plan, and how it went. `index` counts from 0."""
@@ -377,6 +383,10 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-number"]
         verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["action", "-number"], name="audit_action"),
+            models.Index(fields=["-number"], condition=models.Q(alarming=True), name="audit_alarming"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.number} {self.actor} {self.action}"

@@ -64,7 +64,8 @@ def restoration_settle(request: PortalRequest, pk: int) -> HttpResponse:
 def audit_trail(request: PortalRequest) -> HttpResponse:
     wanted = Filter.of(request.GET)
     found = queries.listing(entries(wanted), number(request, "before"), number(request, "after"), "number")
-    context = {"wanted": wanted, "found": found, "actions": spoken(), "newest": _newest()}
+    actions = spoken()
+    context = {"wanted": wanted, "found": found, "actions": list(actions), "newest": max(actions.values(), default=0)}
     return render(request, "operations/_audit.html" if request.htmx else "operations/audit.html", context)
 
 

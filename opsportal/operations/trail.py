@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from opsportal.operations.models import AuditEntry
 from opsportal.operations.queries import midnight, valid_day
@@ -62,6 +62,7 @@ def entries(wanted: Filter) -> QuerySet[AuditEntry]:
     return found
 
 
-def spoken() -> list[str]:
-    """Every action that is on record, for the filter."""
-    return sorted(set(AuditEntry.objects.order_by().values_list("action", flat=True).distinct()[:200]))
+def spoken() -> dict[str, int]:
+    """Every action that is on record, for the filter, with the number of its newest entry."""
+    found = AuditEntry.objects.order_by().values_list("action").annotate(newest=Max("number"))
+    return dict(sorted(found[:200]))

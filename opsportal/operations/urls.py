@@ -16,6 +16,7 @@ one = [
     path("approve/", approval_views.operation_approve, name="operation_approve"),
     path("reject/", approval_views.operation_reject, name="operation_reject"),
     path("revoke/", approval_views.operation_revoke, name="operation_revoke"),
+    path("acknowledge/", approval_views.operation_acknowledge, name="operation_acknowledge"),
     path("pages/<slug:slug>/", wizard_views.operation_page, name="operation_page"),
     path("pages/<slug:slug>/check/", wizard_views.operation_page_check, name="operation_page_check"),
     path("review/", wizard_views.operation_review, name="operation_review"),

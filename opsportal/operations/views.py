@@ -36,6 +36,7 @@ def home(request: PortalRequest) -> HttpResponse:
     """What waits for this person, what runs, what is at risk, and where to begin."""
     going = queries.rows().filter(state__in=(S.QUEUED, S.RUNNING, S.APPROVED)).order_by("-id")
     context = {
+        "broken": queries.broken_glass(request.user)[:20],
         "waiting": queries.with_approvals(queries.waiting_for(request.user)[:20]),
         "asked": queries.with_approvals(queries.asked_by(request.user)[:20]),
         "running": going[:20],
@@ -186,6 +187,7 @@ def acts(request: PortalRequest, found: Operation) -> dict[str, Any]:
         "why_not": why_not,
         "mine": [one for one in approvals if one.person_id == request.user.pk and not (one.revoked_at or one.used_at)],
         "unknown_steps": _unknown(request, found),
+        "to_read": found.break_glass and queries.broken_glass(request.user).filter(pk=found.pk).exists(),
         "dangerous": dangerous,
     }
 
@@ -230,6 +232,7 @@ def records(found: Operation) -> dict[str, Any]:
     """What belongs to it beside itself."""
     return {
         "restorations": Restoration.objects.filter(operation=found),
+        "read_by": found.acknowledgements.select_related("person") if found.break_glass else [],
         "followers": queries.followers_of(found),
         "trail": AuditEntry.objects.filter(operation=found).order_by("number")[:200],
     }

@@ -242,7 +242,7 @@ def _review(request: PortalRequest, operation: Operation, form: SubmitForm) -> d
 
 def _submit_form(request: PortalRequest, operation: Operation, data: Any = None) -> SubmitForm:
     overridable = any(finding["level"] == "block" and finding["override"] for finding in operation.findings)
-    glass = operation.approvals_needed > 0 and has_role(request.user, "administrator")
+    glass = operation.approvals_due > 0 and has_role(request.user, "administrator")
     return SubmitForm(data, overridable=overridable, glass=glass, initial={"digest": operation.digest, "reason": operation.reason})
 
 

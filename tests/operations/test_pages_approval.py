@@ -13,10 +13,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from opsportal.operations.models import Approval, Operation
+from opsportal.operations import approval
+from opsportal.operations.models import Approval, AuditEntry, Operation
 from opsportal.operations.states import OperationState as S
 from tests.conftest import PASSWORD
-from tests.operations.driving import run, submitted
+from tests.operations.driving import draft, run, submitted
 from tests.operations.pages import HTMX, submit, text, through, user_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("books")]
@@ -151,7 +152,56 @@ def test_an_administrator_may_break_the_glass(logged_in: Callable[..., Client], 
     assert submit(boss, operation, break_glass="on", reason="the site burns", **{"fresh-password": PASSWORD}).status_code == 302
     assert (operation.state, operation.break_glass) == (S.QUEUED, True)
     assert "Glass broken" in text(operator.get(operation.get_absolute_url()))
-    assert "Alarming" in boss.get(reverse("audit")).content.decode()
+    assert 'class="alarming"' in boss.get(reverse("audit"), {"action": "glass"}).content.decode()
+
+
+def test_everybody_whom_it_concerns_is_told_that_the_glass_was_broken_until_they_say_so(
+    logged_in: Callable[..., Client], approver: Client, administrator: Client, operator: Client, viewer: Client, folder: Path
+) -> None:
+    boss = user_of(logged_in("administrator", "operator"))
+    operation = draft("tests.dangerous", boss, folder=str(folder), scripts=["ok"])
+    approval.submit(operation, user=boss, break_glass=True, reason="the site burns")
+    for concerned in (approver, administrator):
+        for page in ("home", "approvals"):
+            assert f"{boss} did with one approval less" in text(concerned.get(reverse(page)))
+        assert "1 waiting for you" in text(concerned.get(reverse("approvals")))
+    for other in (operator, viewer, logged_in("administrator", "operator")):
+        assert "one approval less" not in text(other.get(reverse("home")))
+    address = reverse("operation_acknowledge", args=[operation.pk])
+    assert "nobody yet" in text(approver.get(operation.get_absolute_url()))
+    assert viewer.post(address).status_code == 403
+    for _ in range(2):
+        assert "on record" in text(approver.post(address, follow=True))
+    assert "one approval less" not in text(approver.get(reverse("home")))
+    assert "one approval less" in text(administrator.get(reverse("home"))), "each has to say so"
+    assert "Acknowledged by approver" in text(viewer.get(operation.get_absolute_url()))
+    assert AuditEntry.objects.filter(action="acknowledge", operation=operation).count() == 1
+
+
+def test_against_the_rulebook_a_dangerous_plan_needs_two_people(
+    operator: Client, approver: Client, logged_in: Callable[..., Client], folder: Path
+) -> None:
+    operation = through(operator, folder, ["ok"], book="tests.dangerous", word="risky")
+    page = text(operator.get(reverse("operation_review", args=[operation.pk])))
+    assert "2 other people have to approve" in page and "one more than usual" in page
+    assert submit(operator, operation, overrides="on").status_code == 422, "it needs a reason"
+    assert submit(operator, operation, overrides="on", reason="we tried it in the lab").status_code == 302
+    assert (operation.state, operation.approvals_needed) == (S.AWAITING_APPROVAL, 2)
+    assert AuditEntry.objects.get(action="submit").detail["against"] == ["ledger.word"]
+    assert "Against the rulebook" in text(approver.get(reverse("approvals")))
+    decide(approver, operation)
+    assert operation.state == S.AWAITING_APPROVAL
+    second = logged_in("approver", "operator")
+    hours_later(second)
+    decide(second, operation)
+    assert operation.state == S.QUEUED
+    assert run(operation).state == S.SUCCEEDED
+
+
+def test_against_the_rulebook_a_routine_plan_needs_only_its_reason(operator: Client, folder: Path) -> None:
+    operation = through(operator, folder, ["ok"], word="risky")
+    assert submit(operator, operation, overrides="on", reason="because").status_code == 302
+    assert (operation.state, operation.approvals_needed) == (S.QUEUED, 0)
 
 
 def test_the_inbox_puts_mine_first(approver: Client, operator: Client, asked: Operation, logged_in: Callable[..., Client]) -> None:

@@ -112,6 +112,8 @@ _DEEDS = {
     "draft": "made the draft",
     "discard": "discarded the draft",
     "submit": "submitted it",
+    "glass": "broke the glass and submitted it",
+    "acknowledge": "knows that the glass was broken",
     "approve": "approved it",
     "reject": "rejected it",
     "revoke": "revoked the approval",
