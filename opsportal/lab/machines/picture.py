@@ -14,11 +14,12 @@ def hosts(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def pools(site: Site) -> list[dict[str, Any]]:
-    """In the cloud's order. A host whose xapi follows nobody is in the pool that its own database names; alone, in none."""
+    """In the cloud's order. Every host is in the pool that its own database names, clones each in a pool of their own."""
     by_pool: dict[str, list[Machine]] = {}
     for machine in site.machines.values():
         if machine.database is not None:
-            by_pool.setdefault(machine.database.pool.uuid, []).append(machine)
+            lonely = len(machine.database.hosts) == 1
+            by_pool.setdefault(machine.id if lonely else machine.database.pool.uuid, []).append(machine)
     return [_pool(site, machines) for machines in by_pool.values()]
 
 
@@ -51,6 +52,8 @@ def _is_dom0(machine: Machine, vm: str) -> bool:
 
 def _newest(site: Site, machine: Machine) -> Database:
     """That of the machine's master, when it can be found: a member's own copy is as old as its last synchronisation."""
+    if len(machine.db.hosts) == 1:
+        return machine.db
     ours = [other for other in site.running_masters() if other.db.pool.uuid == machine.db.pool.uuid]
     return ours[0].db if ours else machine.db
 
