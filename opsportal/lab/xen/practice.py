@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from uuid import NAMESPACE_OID, uuid5
 
 from opsportal.lab.xen import dom0, ha, install, toolstack
 from opsportal.lab.xen.model import Bond, Database, Host, Machine, Network, Patch, Pbd, Pif, Pool, Site, Sr, Vdi, Vm, since
@@ -111,7 +112,7 @@ def _database(site: Site, wanted: Wanted, machines: list[Machine]) -> Database:
             _add_bond(site, database, row)
     shared = _add_shared(site, wanted, database)
     _add_guests(site, wanted, database, rows, shared)
-    _add_patches(site, wanted, database, machines)
+    _add_patches(wanted, database, machines)
     install.add_templates(site, database)
     return database
 
@@ -171,11 +172,11 @@ def _add_guests(site: Site, wanted: Wanted, database: Database, rows: list[Host]
         database.vms[vm.uuid] = vm
 
 
-def _add_patches(site: Site, wanted: Wanted, database: Database, machines: list[Machine]) -> None:
+def _add_patches(wanted: Wanted, database: Database, machines: list[Machine]) -> None:
     name = {"6.2": "XS62ESP1", "6.5": "XS65ESP1", "7.0": "XS70E004"}.get(wanted.version)
     if name is None or since(wanted.version, "8.2"):
         return
-    patch = Patch(site.uuid(), name, 55 << 20, list(database.hosts))
+    patch = Patch(str(uuid5(NAMESPACE_OID, name)), name, 55 << 20, list(database.hosts))
     database.patches[patch.uuid] = patch
     for machine in machines:
         machine.patches = [patch.uuid]

@@ -6,7 +6,9 @@ from typing import Any
 
 from opsportal.lab.xen import dom0
 from opsportal.lab.xen.model import Database, Vdi, Vm
+from opsportal.lab.xen.texts import text_of
 from opsportal.lab.xen.world import Call, World
+from opsportal.lab.xen.xe_errors import ERRORS
 
 POOL = "3f2c9a10-77aa-4b0e-8f11-5a6b7c8d9e00"
 U1 = "6e1f0c4a-0f0e-4a8e-9a51-2f2b7c3d1a01"
@@ -68,3 +70,14 @@ def run_guest(world: World, uuid: str = VM1, name: str = "i-2-10-VM", host: str 
     leader.db.vdis[disk.uuid] = disk
     leader.db.vms[uuid] = Vm(uuid, name, "running", dom0.host_uuid(machine), vdis=[disk.uuid], priority=priority, always_run=bool(priority))
     machine.domains.append(uuid)
+
+
+def outcome(call: Call, version: str) -> str:
+    """ "hang", "ok", the code of an API error, or the text of another."""
+    if not call.done:
+        return "hang"
+    if call.code == 0:
+        return "ok"
+    first = call.err.splitlines()[0]
+    known = [code for code in ERRORS if text_of(code, version) == first]
+    return known[0] if known else call.err.strip()
