@@ -74,7 +74,7 @@ def typed(value: str, otherwise: str) -> str:
     """A value for a command that a person types as root. What hosts said is quoted unless it is plain."""
     if not value:
         return otherwise
-    return value if PLAIN.fullmatch(value) and not value.startswith("-") else shlex.quote(rules.shown(value))
+    return value if PLAIN.fullmatch(value) else shlex.quote(rules.shown(value))
 
 
 def make(pool: str, cloud: str, uuid: str, state: PoolState | None, rows: Iterable[Row], *, paper: bool = False) -> Card:
