@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -49,7 +51,15 @@ def _take(credential: Credential, way: str, algorithm: str, private_key: str, pa
 
 def secret_of(credential: Credential) -> Secret:
     """Raises `KeyringError`."""
-    return store.read_keyring(settings.KEY_FILE).open(credential.secret, _context(credential))
+    path = Path(settings.KEY_FILE)
+    written = path.stat().st_mtime_ns if path.exists() else 0
+    return _opened(path, written, credential.secret, _context(credential))
+
+
+@lru_cache(maxsize=256)
+def _opened(path: Path, _written: int, sealed: str, context: str) -> Secret:
+    """Once for many hosts with the same credential, until the key file changes."""
+    return store.read_keyring(path).open(sealed, context)
 
 
 def named(rest: str) -> Secret:

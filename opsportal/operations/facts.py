@@ -7,6 +7,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from pydantic import TypeAdapter
@@ -66,10 +67,16 @@ class Fact(ABC, Generic[T]):
 
     @classmethod
     def adapter(cls) -> TypeAdapter[T]:
-        for base in getattr(cls, "__orig_bases__", ()):
-            if args := get_args(base):
-                return TypeAdapter(args[0])
-        raise TypeError(f"{cls.__name__} does not say what it reads: derive from Fact[...]")
+        return _adapter(cls)
+
+
+@cache
+def _adapter(kind: type[Fact[Any]]) -> TypeAdapter[Any]:
+    """Made once for each kind: that takes longer than a reading."""
+    for base in getattr(kind, "__orig_bases__", ()):
+        if args := get_args(base):
+            return TypeAdapter(args[0])
+    raise TypeError(f"{kind.__name__} does not say what it reads: derive from Fact[...]")
 
 
 @dataclass(frozen=True)
