@@ -8,10 +8,14 @@ QUICK = not (browser or build or chaos or postgres)
 # Tests that ask no database prove nothing new on another one.
 NO_DATABASE = tests/embedded tests/secrets tests/transport tests/test_architecture.py tests/test_settings.py
 
-.PHONY: run test test-browser test-build test-postgres test-chaos check bench clean
+.PHONY: run lab test test-browser test-build test-postgres test-chaos check bench clean
 
 run:
 	@$(PYTHON) opsportal/embedded/prepare.py run && exec $(VENV) -m opsportal.embedded
+
+# A workshop: `make lab SEATS=12` is `make run` with a practice cloud for each participant.
+lab:
+	@$(PYTHON) opsportal/embedded/prepare.py run && OPSPORTAL_LAB_SEATS=$(SEATS) OPSPORTAL_LAB_SPEED=$(SPEED) exec $(VENV) -m opsportal.embedded
 
 test:
 	$(PREPARE) test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -50,12 +51,23 @@ class Places:
             return path
         return self._short() / name
 
-    def _short(self) -> Path:
-        """A private directory with a short name, the same at each start."""
+    def leave(self) -> None:
+        """Remove the short directory, if there is one, once nothing listens in it."""
+        folder = self._short_path()
+        with contextlib.suppress(OSError):
+            for socket in folder.glob("*.sock"):
+                socket.unlink()
+            folder.rmdir()
+
+    def _short_path(self) -> Path:
         base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108 - owner and mode are checked below
         if not os.access(base, os.W_OK) or len(os.fsencode(base)) > 40:
             base = Path("/tmp")  # noqa: S108
-        folder = base / f"opsportal-{os.getuid()}-{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:10]}"
+        return base / f"opsportal-{os.getuid()}-{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:10]}"
+
+    def _short(self) -> Path:
+        """A private directory with a short name, the same at each start."""
+        folder = self._short_path()
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:

@@ -29,6 +29,7 @@ def main() -> None:
     static_files(state / "static")
     practice(os.environ["OPSPORTAL_FORGE"])
     administrator()
+    practice_hosts(int(os.environ["OPSPORTAL_LAB_PORT"]))
 
 
 def secret_key(path: Path) -> None:
@@ -88,6 +89,12 @@ def _fingerprint() -> str:
 def practice(forge: str) -> None:
     """The practice source, at the address where its forge is going to be."""
     call_command("lab_seed", forge=forge, verbosity=0, stdout=io.StringIO())
+
+
+def practice_hosts(port: int) -> None:
+    """Disks and keys of the practice cloud's hosts, and their places in the inventory."""
+    call_command("lab_pools", port=port, seed=True, verbosity=0, stdout=(told := io.StringIO()))
+    say("practice", told.getvalue().strip())
 
 
 def administrator() -> None:

@@ -31,7 +31,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.listener: socket.socket | None = None
         """Open for as long as the portal runs: while the web process is started again, visitors wait."""
-        self.forge_port = 0
+        self.forge_port = self.lab_port = 0
         self.signals = 0
         """How often somebody asked to stop."""
         self.woken, self.wake = os.pipe()
@@ -57,6 +57,7 @@ class Supervisor:
             self._watch()
         finally:
             self._stop()
+            self.places.leave()
             lock.close()
         return 0
 
@@ -77,7 +78,8 @@ class Supervisor:
 
     def _start(self) -> None:
         self.listener = self._listen()
-        self.forge_port = self._free_port()
+        self.forge_port = self._free_port("127.0.0.1", self.port + 1)
+        self.lab_port = self._free_port(FIRST_PRACTICE_HOST, self.port + 2)
         environment = self._environment()
         self._make_ready(environment)
         if self.signals:
@@ -89,6 +91,7 @@ class Supervisor:
         schedule = str(self.places.state / "beat")
         forge = ["django", "lab_forge", "--push", "--port", str(self.forge_port)]
         self._add("forge", forge, f"the practice source, {self.forge}/", environment)
+        self._add("pools", ["django", "lab_pools", "--port", str(self.lab_port)], "the practice cloud's hosts", environment)
         self._add("beat", [*CELERY, "beat", "-l", "WARNING", "--pidfile=", "-s", schedule], "the schedule", environment)
         self._wait_for_web()
 
@@ -104,14 +107,14 @@ class Supervisor:
         listener.listen(512)
         return listener
 
-    def _free_port(self) -> int:
-        """For the forge: the one after the portal's, so that addresses stay the same, or any other."""
-        for port in (self.port + 1, 0):
+    def _free_port(self, address: str, wanted: int) -> int:
+        """One near the portal's own, so that addresses stay the same, or any other."""
+        for port in (wanted, 0):
             with contextlib.suppress(OSError, OverflowError), socket.socket() as trial:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                trial.bind(("127.0.0.1", port))
+                trial.bind((address, port))
                 return int(trial.getsockname()[1])
-        raise CannotStart("No port on 127.0.0.1 is free for the practice source.")
+        raise CannotStart(f"No port on {address} is free for the practice cloud.")
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -120,6 +123,7 @@ class Supervisor:
             "OPSPORTAL_EMBEDDED": "1",
             "OPSPORTAL_STATE_DIR": str(self.places.state),
             "OPSPORTAL_FORGE": self.forge,
+            "OPSPORTAL_LAB_PORT": str(self.lab_port),
             "OPSPORTAL_GIT_HOSTS": f"{os.environ.get('OPSPORTAL_GIT_HOSTS') or 'github.com'},{self.forge}",
             "REDIS_URL": os.environ.get("REDIS_URL") or self._redis(),
         }
@@ -202,6 +206,8 @@ class Supervisor:
             if child.process:
                 child.process.wait()
 
+
+FIRST_PRACTICE_HOST = "127.77.1.11"
 
 CELERY = ["celery", "-q", "-A", "opsportal"]
 WORKER = ["worker", "-l", "WARNING", "--without-gossip", "--without-mingle"]
