@@ -140,6 +140,8 @@ class _Quiet(threading.Event):
 class _Server(paramiko.ServerInterface):
     def __init__(self, host: Behind, transport: _Transport) -> None:
         self.host, self.transport = host, transport
+        self.opened: dict[int, paramiko.Channel] = {}
+        """Channels that have no command yet. paramiko closes one that nobody holds."""
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey,password"
@@ -155,7 +157,9 @@ class _Server(paramiko.ServerInterface):
         return OPEN_SUCCEEDED if kind == "session" else PROHIBITED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        self.transport.accept(0)  # else paramiko keeps every channel for ever
+        while made := self.transport.accept(0):  # else paramiko keeps every channel for ever
+            self.opened[made.get_id()] = made
+        self.opened.pop(channel.get_id(), None)
         answered = self.transport.answered[channel.remote_chanid] = threading.Event()
         text = command.decode("utf-8", "surrogateescape")
         threading.Thread(target=_Session(self.host, channel, answered).serve, args=(text,), daemon=True, name="lab-exec").start()
