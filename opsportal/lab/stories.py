@@ -27,6 +27,7 @@ def page(state: dict[str, Any]) -> dict[str, Any]:
     pools = [_pool(pool, hosts, known.get(pool["name"])) for pool in state["pools"]]
     return {
         "speed": state["speed"],
+        "three_minutes": 180 / state["speed"],
         "problem": state["problem"],
         "clock": timedelta(seconds=int(state["now"])),
         "pools": [pool for pool in pools if len(pool["hosts"]) > 1 or pool["name"]],

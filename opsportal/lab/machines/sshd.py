@@ -61,7 +61,12 @@ class Wire:
 
     def recv(self, size: int) -> bytes:
         self._hold()
-        return b"" if self._gone else self._socket.recv(size)
+        try:
+            return self._socket.recv(size)
+        except TimeoutError:
+            raise
+        except OSError:
+            return b""  # the end, for paramiko, which would log anything else as a mistake
 
     def send(self, data: bytes) -> int:
         self._hold()
