@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar
+
+from django.utils import timezone
 
 from hosts.facts.portal import OfThePortal
 from hosts.models import Credential, Host, Pool
 from hosts.xen.command import LIMITED, xe
-from hosts.xen.facts import MemberView, printed
+from hosts.xen.facts import MemberView, PoolPifs, PoolStorage, printed
 from hosts.xen.parsing import field, quoted, records, reference, uuid, whole
-from hosts.xen.state import Member, PoolState, Role, Voice
+from hosts.xen.state import Member, Pif, PoolState, Role, Storage, Voice
 from opsportal.operations.facts import Fact, FactError, Reader
+from opsportal.operations.models import Operation, Step
+from opsportal.operations.states import OperationState, StepState
 from opsportal.transport.base import Result
 from opsportal.transport.command import Command
 
@@ -301,3 +306,100 @@ class LastReading(OfThePortal, Fact[LastWord]):
             return LastWord()
         hosts = tuple((host.uuid, host.name) for host in state.hosts)
         return LastWord(state.whole_at, state.basics.master, hosts, state.basics.ha_enabled, state.basics.ha_timeout)
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A virtual machine that keeps its host from being emptied. `reason` is xapi's code, with what it is about."""
+
+    vm: str
+    name: str
+    reason: str
+
+
+STUCK = ("uuid", "name-label", "reason")
+
+
+@dataclass(frozen=True)
+class Obstacles(Fact[tuple[Stuck, ...]]):
+    """Volatile: machines come and go."""
+
+    host: str
+    volatile = True
+    timeout: ClassVar[float] = 75
+
+    def command(self) -> Command:
+        return xe("host-get-vms-which-prevent-evacuation", f"uuid={self.host}")
+
+    def parse(self, result: Result) -> tuple[Stuck, ...]:
+        found = records(printed(result), STUCK)
+        return tuple(
+            Stuck(uuid(field(one, "uuid"), "a virtual machine's uuid"), one.get("name-label", ""), one.get("reason", "").split(",")[0])
+            for one in found
+        )
+
+
+@dataclass(frozen=True)
+class Attached:
+    """Uuids of what a pool has attached, by host: PBDs, PIFs, and PIFs with a signal."""
+
+    host: str
+    pbds: tuple[str, ...]
+    pifs: tuple[str, ...]
+    carriers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AttachedBefore(Fact[tuple[Attached, ...]]):
+    """Pinned for one run: what a retry compares with is what was there when the run was planned first."""
+
+    run: str
+    pinned = True
+    timeout: ClassVar[float] = 150
+
+    def command(self) -> Command:
+        return PoolStorage(self.target).command()
+
+    def parse(self, result: Result) -> tuple[Attached, ...]:
+        raise FactError("This fact is made of two others.")
+
+    def read(self, reader: Reader) -> tuple[Attached, ...]:
+        storage, pifs = PoolStorage(self.target).read(reader), PoolPifs(self.target).read(reader)
+        hosts = sorted({pbd.host for pbd in storage.pbds} | {pif.host for pif in pifs})
+        return tuple(_attached(host, storage, pifs) for host in hosts)
+
+
+def _attached(host: str, storage: Storage, pifs: tuple[Pif, ...]) -> Attached:
+    mine = [pif for pif in pifs if pif.host == host]
+    return Attached(
+        host,
+        tuple(sorted(pbd.uuid for pbd in storage.pbds if pbd.host == host and pbd.attached)),
+        tuple(sorted(pif.uuid for pif in mine if pif.attached)),
+        tuple(sorted(pif.uuid for pif in mine if pif.carrier)),
+    )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Hosts (uuids) that the newest rolling maintenance has done, if it did not end well. `operation` is 0 when there is none."""
+
+    operation: int = 0
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DoneBefore(OfThePortal, Fact[Progress]):
+    """Of one pool, within a week. Volatile: it only advises."""
+
+    pool: int
+    volatile = True
+
+    def read(self, reader: Reader) -> Progress:
+        since = timezone.now() - timedelta(days=7)
+        runs = Operation.objects.filter(runbook="rolling-maintenance", params__pool=self.pool, started_at__gt=since)
+        newest = runs.order_by("-started_at").first()
+        if newest is None or newest.state not in (OperationState.FAILED, OperationState.CANCELLED):
+            return Progress()
+        same = [run.pk for run in runs if run.params.get("run") == newest.params.get("run")]
+        keys = Step.objects.filter(operation__in=same, key__startswith="check-", state=StepState.SUCCEEDED).values_list("key", flat=True)
+        return Progress(newest.pk, tuple(sorted({key.removeprefix("check-") for key in keys})))
