@@ -80,6 +80,8 @@ def _gate(site: Site, job: Job) -> None:
     """With HA armed xapi first has to be in the live set, and takes its role from there."""
     machine = site.machines[job.machine]
     group = configured(site, machine)
+    if machine.files.get(dom0.local_db(machine)) is None:
+        toolstack.disarm(site, machine, "local.db is gone, and with it the flag that HA is armed")
     if not machine.armed:
         toolstack.connect(site, machine)
     elif group is None:

@@ -152,7 +152,7 @@ def _reset_networking(site: Site, machine: Machine, words: list[str], stdin: str
         return
     writes = _network_files(machine, options, device, mode)
     toolstack.stop(site, machine, "xe-reset-networking")
-    machine.files.update(writes)
+    site.tell("files", machine, "the network was reset", writes)
     machine.network_reset = True
     if machine.database is not None:
         _forget_networks(machine)

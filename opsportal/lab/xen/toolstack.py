@@ -227,7 +227,8 @@ def master_of(site: Site, machine: Machine) -> Machine | None:
 
 def _listen(site: Site) -> None:
     for master in site.running_masters():
-        live = site.groups[master.group].live if master.group else None
+        group = site.groups.get(master.group)
+        live = group.live if group else None
         for row in master.db.hosts.values():
             peer = connected(site, master, row)
             if live is not None:
@@ -249,7 +250,7 @@ def _silence_ends(site: Site) -> list[float]:
     return [
         row.silent_since + SILENCE
         for master in site.running_masters()
-        if not master.group
+        if master.group not in site.groups
         for row in master.db.hosts.values()
         if row.live and row.silent_since is not None
     ]

@@ -83,8 +83,12 @@ class World:
         return {path: text for path, text in self.site.machines[host].files.items() if text is not None}
 
     def saw(self, host: str, files: Mapping[str, str | None]) -> None:
-        """The present text of a machine's files, for when xapi starts by itself. `start` says it too."""
-        self.site.machines[host].files.update(files)
+        """The present text of a machine's files, for when xapi starts by itself. `start` says it too.
+
+        What events that were not taken yet are going to write counts more than what the machine has now.
+        """
+        coming = {path for event in self.site.events if event.host == host for path in event.writes}
+        self.site.machines[host].files.update({path: text for path, text in files.items() if path not in coming})
 
     def start(self, host: str, words: list[str], files: Mapping[str, str | None], stdin: str = "") -> Call:
         """`words[0]` is one of PROGRAMS; a path before it is ignored. A file that is not in `files` is as it was; None says it is gone."""

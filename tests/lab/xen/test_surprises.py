@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable
 
-from opsportal.lab.xen.model import since
+import pytest
+
+from opsportal.lab.xen.model import VERSIONS, since
 from opsportal.lab.xen.world import World
 from tests.lab.xen.worlds import SR, U1, U2, U3, VM1, db, hosts, later, master, outcome, pool, run_guest, xe
 
@@ -281,3 +285,34 @@ def test_parameters_of_maps_and_sets() -> None:
     assert xe(world, "host-list uuid=none").out == ""
     assert xe(world, "host-is-in-emergency-mode --minimal").out == "\n"
     assert xe(world, "").code == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_mixture_of_faults_and_commands_ends_in_a_world_that_can_be_written_down(seed: int) -> None:
+    dice = random.Random(seed)
+    world = pool(dice.choice(VERSIONS), ha=dice.choice([0, 60]), guests=1, seed=seed)
+    faults: list[Callable[[str], None]] = [
+        world.pull_plug,
+        world.power_on,
+        world.kill_xapi,
+        world.disagree,
+        lambda host: world.cut_network(host, 70),
+        lambda host: world.cut_storage(SR, 70, [host]),
+        lambda host: world.hang_xe(host, 50),
+    ]
+    lines = ["pool-ha-disable", f"pool-designate-new-master host-uuid={U2}", "pool-emergency-transition-to-master", "pool-recover-slaves"]
+    lines += [f"host-reboot uuid={U3}", f"host-disable uuid={U3}", f"host-evacuate uuid={U1}", "host-emergency-ha-disable --force"]
+    for _ in range(25):
+        host = dice.choice(world.hosts())
+        if dice.random() < 0.4:
+            dice.choice(faults)(host)
+        else:
+            world.start(host, ["xe", *dice.choice(lines).split()], {})
+        later(world, dice.choice([1, 20, 100]))
+    for host in world.hosts():
+        world.power_on(host)
+        world.start(host, ["service", "xapi", "start"], {})
+    later(world, 1500)
+    assert all(world.powered(host) for host in world.hosts())
+    assert all(world.machine(host).xapi.state != "stopped" for host in world.hosts())
+    assert World.load(json.loads(json.dumps(world.dump()))).dump() == world.dump()
