@@ -34,7 +34,8 @@ def told(state: PoolState) -> dict[tuple[str, str], str]:
     lines: dict[tuple[str, str], str] = {("members", "Hosts that are asked"): str(len(state.members))}
     names = {host.uuid: host.name for host in state.hosts}
     for member in state.members:
-        lines |= {("members", f"{member.name}: {name}"): value for name, value in _member(member)}
+        lines["members", f"{member.name}: reached"] = "yes" if member.view else "no"
+        lines |= {(f"member {member.pk}", f"{member.name}: {name}"): value for name, value in _member(member)}
     if state.basics:
         lines |= {("pool", name): value for name, value in _pool(state.basics, names)}
         lines |= {("pool", f"{host.name}: {name}"): value for host in state.hosts for name, value in _host(host)}
@@ -50,9 +51,8 @@ def told(state: PoolState) -> dict[tuple[str, str], str]:
 
 
 def _member(member: MemberState) -> Iterator[tuple[str, str]]:
-    view = member.view
-    yield "reached", "yes" if view else "no"
-    if view:
+    """A part of its own: of a host that cannot be reached nothing else is compared."""
+    if view := member.view:
         yield "xapi", VOICES[view.voice]
         yield "role", f"follows {view.master_address}" if view.master_address else str(view.role) or "unknown"
         yield "version", f"{view.brand} {view.version} ({view.build})"

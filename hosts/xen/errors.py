@@ -124,14 +124,11 @@ def _meant(code: str, parameters: tuple[tuple[str, str], ...]) -> Explained:
 
 
 def said(text: str) -> str:
-    """What was printed, in one line, and what it means. For a text that no version is known to print: only the line."""
-    line = " ".join(text.split())
-    shown = line[:300] + "…" if len(line) > 300 else line or "it printed nothing"
+    """What was printed, in one line, and what it means. For a text that no version is known to print: only the line.
+
+    Of an internal error only its message is shown: the sentence around it says nothing.
+    """
     known = explain(text)
+    shown = " ".join((dict(known.parameters).get("message", text) if known and known.code == "INTERNAL_ERROR" else text).split())
+    shown = shown[:300] + "…" if len(shown) > 300 else shown or "it printed nothing"
     return f"{shown.removesuffix('.')}. {known}" if known else shown
-
-
-def explained_output(output: str) -> str:
-    """For the outcome of a step: what its output means, or ""."""
-    known = explain(output)
-    return str(known) if known else ""

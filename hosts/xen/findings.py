@@ -93,9 +93,9 @@ def answers(case: Case, _facts: FactSet) -> Iterator[Finding]:
 )
 def members_answer(case: Case, _facts: FactSet) -> Iterator[Finding]:
     for one in case.state.members:
-        if why := _ails(one):
-            mends = "" if not one.view or one.view.voice is Voice.ERROR else "recover-pool"
-            yield PoolFinding(Level.BLOCK, f"{one.name}: {why}", runbook=mends, host=one.pk)
+        if why := _ails(one, case.state.answers):
+            lost = one.view is not None and one.view.voice in (Voice.HANGS, Voice.EMERGENCY)
+            yield PoolFinding(Level.BLOCK, f"{one.name}: {why}", runbook="recover-pool" if lost else "", host=one.pk)
     if case.state.answers:
         reached = {one.view.uuid for one in case.state.members if one.view}
         for host in case.state.hosts:
@@ -103,13 +103,16 @@ def members_answer(case: Case, _facts: FactSet) -> Iterator[Finding]:
                 yield PoolFinding(Level.BLOCK, f"{host.name} counts as dead in the pool.", runbook="remove-host-from-pool")
 
 
-def _ails(one: MemberState) -> str:
+def _ails(one: MemberState, others_answer: bool) -> str:
     view = one.view
     if view is None:
         return one.error
+    waits = (
+        "although the pool answers others: it has lost the pool master." if others_answer else "because its pool master does not answer."
+    )
     return {
         Voice.ANSWERS: "",
-        Voice.HANGS: "xe does not return: it waits for a pool master that does not answer.",
+        Voice.HANGS: f"xe does not return here, {waits}",
         Voice.REFUSED: f"its xapi takes no connections. {view.said}",
         Voice.EMERGENCY: f"it is in emergency mode. {view.said}",
         Voice.ERROR: f"its xapi fails. {view.said}",

@@ -25,6 +25,7 @@ from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolSto
 from hosts.xen.state import HostVms, Member, MemberState, PoolState, Vm, VmTable
 from hosts.xen.survey import Seen, speaker
 from opsportal.operations.facts import Fact, FactError
+from opsportal.operations.reading import answered
 from opsportal.transport.errors import TransportError
 from opsportal.transport.ssh import SshTarget
 
@@ -177,7 +178,7 @@ def _ask(fact: Fact[T], target: SshTarget | str, until: float) -> T | FactError:
         return FactError(target)
     try:
         with connections.opened(target) as transport:
-            return fact.parse(transport.run(fact.command(), timeout=max(1.0, until - time.monotonic())))
+            return fact.parse(answered(transport, fact.command(), max(1.0, until - time.monotonic())))
     except TransportError as error:
         return FactError(str(error))
     except FactError as error:

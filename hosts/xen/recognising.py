@@ -14,6 +14,7 @@ from hosts.models import Host, HostDraft, Pool
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts
 from hosts.xen.state import Member, Voice, XenHost
 from opsportal.operations.facts import Fact, FactError
+from opsportal.operations.reading import answered
 from opsportal.transport.base import Transport
 from opsportal.transport.errors import TransportError
 
@@ -69,7 +70,7 @@ def ask(transport: Transport) -> Recognised:
 
 
 def _answer(fact: Fact[T], transport: Transport) -> T:
-    return fact.parse(transport.run(fact.command(), timeout=SECONDS))
+    return fact.parse(answered(transport, fact.command(), SECONDS))
 
 
 def pool_of(draft: HostDraft) -> Pool | None:

@@ -16,9 +16,9 @@ from django.db import connection
 from opsportal.operations import targets
 from opsportal.operations.errors import PortalFault
 from opsportal.operations.facts import Fact, FactError, FactSet, Missing, Reading
-from opsportal.transport.base import Result
+from opsportal.transport.base import Result, Transport
 from opsportal.transport.command import Command
-from opsportal.transport.errors import TransportError
+from opsportal.transport.errors import NoExitStatus, TransportError
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class TargetReader:
         try:
             transport = targets.connect(target)
             try:
-                return transport.run(command, timeout=timeout)
+                return answered(transport, command, timeout)
             finally:
                 transport.close()
         except TransportError as error:
@@ -52,6 +52,14 @@ class TargetReader:
         if len(data) > limit:
             raise FactError(f"{url} is larger than {limit:,} bytes.")
         return data
+
+
+def answered(transport: Transport, command: Command, timeout: float) -> Result:
+    """The answer to a reading command. One that was cut off is asked once more: reading changes nothing."""
+    try:
+        return transport.run(command, timeout=timeout)
+    except NoExitStatus:
+        return transport.run(command, timeout=timeout)
 
 
 def allowed(url: str) -> str:

@@ -15,7 +15,7 @@ from hosts import connections
 from hosts.models import Cloud, Host, Pool
 from opsportal.transport.base import Result
 from opsportal.transport.command import Command
-from opsportal.transport.errors import HostKeyUnknown, Unreachable
+from opsportal.transport.errors import HostKeyUnknown, NoExitStatus, Unreachable
 from tests.hosts.xen import printer
 from tests.hosts.xen.dom0 import Dom0, written
 from tests.hosts.xen.samples import SR, U1, U2, U3, P
@@ -58,6 +58,8 @@ class XenPool:
     uuids: list[str] = field(default_factory=lambda: list(UUIDS))
     down: set[int] = field(default_factory=set)
     hangs: set[int] = field(default_factory=set)
+    cut: list[str] = field(default_factory=list)
+    """Beginnings of commands that are cut off, once for each time they stand here."""
     asked: list[tuple[int, str]] = field(default_factory=list)
     lock: Any = field(default_factory=threading.Lock)
 
@@ -106,6 +108,9 @@ class Way:
             raise Unreachable(f"xs{self.number} cannot be reached.")
         self.xen.asked.append((self.number, command.gist))
         with self.xen.lock:
+            if cut := next((start for start in self.xen.cut if command.gist.startswith(start)), ""):
+                self.xen.cut.remove(cut)
+                raise NoExitStatus(f"xs{self.number} ended without an exit code: {command.gist}.")
             machine = self.xen.dom0(self.number).made()
         return machine.run(command, seconds=timeout)
 

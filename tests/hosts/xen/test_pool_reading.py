@@ -94,7 +94,7 @@ def test_a_dead_master(xen: XenPool) -> None:
     told = {finding["runbook"] for finding in pool.findings if finding["level"] == "block"}
     assert "recover-pool" in told and "pool.answers" in guards(pool)
     changes = {change["name"]: change["after"] for change in PoolReading.objects.latest("at").changes}
-    assert changes["xs2: xapi"] == "xe does not return" and changes["xs1: reached"] == "no"
+    assert changes == {"xs1: reached": "no", "xs2: xapi": "xe does not return", "xs3: xapi": "xe does not return"}
 
 
 def test_nobody_can_be_reached(xen: XenPool) -> None:
@@ -123,6 +123,12 @@ def test_a_part_that_cannot_be_read_is_named(xen: XenPool) -> None:
     state = state_of(pool)
     assert state.answers and state.vms is None
     assert list(state.missing) == ["vms"] and "nonsense" in state.missing["vms"] + "nonsense"
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_once_more(xen: XenPool) -> None:
+    xen.cut = ["xe host-is", "xe pool-list params=uuid,name", "xe vm-list", "xe vm-list"]
+    state = state_of(again(inventory()))
+    assert state.answers and list(state.missing) == ["vms"] and "without an exit code" in state.missing["vms"]
 
 
 def test_pools_of_other_kinds_and_without_hosts_are_left_alone(xen: XenPool) -> None:
