@@ -40,7 +40,7 @@ class SshTransport:
         self.name = target.name
 
     def run(self, command: Command, *, timeout: float, limit: int = OUTPUT_LIMIT) -> Result:
-        said = command.display()[:120]
+        said = (command.gist or command.display())[:120]
         code, out, err = self._run(command.shell(), command.stdin.encode(), timeout=timeout, limit=limit, said=said)
         cut = len(out) > limit or len(err) > limit
         return Result(code, out[:limit].decode("utf-8", "replace"), err[:limit].decode("utf-8", "replace"), cut)
