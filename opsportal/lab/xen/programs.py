@@ -157,7 +157,7 @@ def _reset_networking(site: Site, machine: Machine, words: list[str], stdin: str
     if machine.database is not None:
         _forget_networks(machine)
     site.answer(call, out=out + f"Stopping xapi...\nReconfiguring {device}...\nRebooting...\n", writes=writes)
-    site.later(3.0, "go-down", machine, again=True, why="xe-reset-networking")
+    site.later(8.0, "go-down", machine, again=True, why="xe-reset-networking")
 
 
 def _network_files(machine: Machine, options: dict[str, str], device: str, mode: str) -> Files:
@@ -186,8 +186,9 @@ def _forget_networks(machine: Machine) -> None:
 
 
 def _power(site: Site, machine: Machine, words: list[str], call: int, *, again: bool, why: str) -> None:
+    """The command returns long before the services are stopped."""
     site.answer(call)
-    site.later(1.0, "go-down", machine, again=again, why=why)
+    site.later(8.0, "go-down", machine, again=again, why=why)
 
 
 def _reboot(site: Site, machine: Machine, words: list[str], stdin: str, call: int) -> None:

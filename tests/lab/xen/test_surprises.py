@@ -255,7 +255,7 @@ def test_services_and_other_programs() -> None:
     assert new.run("xen2", "systemctl", "is-active", "xapi").out == "active\n"
     assert [since("7.0", each) for each in ("6.5", "7.0", "8.2")] == [True, True, False]
     assert new.run("xen2", "shutdown", "-r", "now").code == 0
-    later(new, 2)
+    later(new, 9)
     assert not new.powered("xen2")
     assert new.start("xen2", ["xe", "host-list"], {}).code == 137
     later(new, 120)
