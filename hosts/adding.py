@@ -85,7 +85,8 @@ def save(draft: HostDraft, host: Host, *, user: User) -> Host:
     if host.pool_id:
         pools.ask(Pool.objects.filter(pk=host.pool_id))
     prints = [key["fingerprint"] for key in draft.keys]
-    audit.record(user, "host.add", subject=host.name, detail={"address": host.place, "pinned": prints, "legacy": host.legacy})
+    detail = {"address": host.place, "pinned": prints, "legacy": host.legacy}
+    audit.record(user, "host.add", subject=host.name, detail=detail, alarming=host.legacy)
     draft.delete()
     return host
 

@@ -39,6 +39,10 @@ class Row:
     def good(self) -> bool:
         return not self.errors and not self.twin
 
+    @property
+    def legacy(self) -> bool:
+        return self.cells.get("legacy", "").lower() == "yes"
+
 
 @dataclass
 class Sheet:
@@ -220,8 +224,9 @@ def carry_out(text: str, user: User) -> int:
         for key in (pinning.from_lines(row.cells["host_key"]) if row.cells.get("host_key") else [])
     ]
     HostKey.objects.bulk_create(keys, batch_size=500)
-    names = [host.name for host in made]
-    audit.record(user, "hosts.import", subject=f"{len(made)} hosts", detail={"hosts": names[:200], "number": len(names), "keys": len(keys)})
+    names, legacy = [host.name for host in made], [host.name for host in made if host.legacy]
+    detail = {"hosts": names[:200], "number": len(names), "keys": len(keys), "legacy": legacy[:200]}
+    audit.record(user, "hosts.import", subject=f"{len(made)} hosts", detail=detail, alarming=bool(legacy))
     return len(made)
 
 
@@ -255,7 +260,7 @@ def _host(row: Row, user: User, clouds: dict[str, Cloud], pools: dict[tuple[str,
         pool=pools.get((cloud, (cell("pool") or "").lower())),
         credential=credentials.get((cell("credential") or "").lower()),
         tags=rules.tags(cell("tags") or ""),
-        legacy=(cell("legacy") or "").lower() == "yes",
+        legacy=row.legacy,
         notes=cell("notes") or "",
         created_by=user,
     )

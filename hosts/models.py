@@ -183,7 +183,14 @@ def sort_key(name: str) -> str:
     return re.sub(r"[0-9]+", lambda number: number[0].zfill(8), name.lower())[:200]
 
 
-SEARCHED = ("kind", "cloud", "pool", "name", "address", "tags", "role")
+def system_of(facts: dict[str, Any]) -> str:
+    """Product or system and its version, in a few words."""
+    if facts.get("product"):
+        return f"{facts['product']} {facts['product_version']}"[:60]
+    return str(facts.get("os_name", ""))[:60]
+
+
+SEARCHED = ("kind", "cloud", "pool", "name", "address", "tags", "role", "system")
 """What the list of hosts is filtered by and searched in, besides the contact."""
 
 
@@ -209,6 +216,7 @@ class Host(models.Model):
     contact_at = models.DateTimeField(null=True, blank=True)
     facts = models.JSONField(default=dict, blank=True, help_text="The newest values, as in the last good reading.")
     facts_at = models.DateTimeField(null=True, blank=True)
+    system = models.CharField(max_length=60, blank=True, editable=False, help_text="Of the facts, so that lists can show and find it.")
     next_read_at = models.DateTimeField(default=timezone.now)
     claim = models.CharField(max_length=32, blank=True, help_text="Which slice of a worker is reading it now.")
 
@@ -246,6 +254,7 @@ class Host(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.sort_name = sort_key(self.name)
+        self.system = system_of(self.facts)
         super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:
@@ -271,13 +280,6 @@ class Host(models.Model):
     @property
     def sign(self) -> str:
         return LOOKS[self.contact][1]
-
-    @property
-    def system(self) -> str:
-        """Product or system in a few words, from the newest facts."""
-        if self.facts.get("product"):
-            return f"{self.facts['product']} {self.facts['product_version']}"[:60]
-        return str(self.facts.get("os_name", ""))[:60]
 
     @property
     def stale(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 
@@ -73,7 +75,7 @@ def narrowed(wanted: Filter) -> QuerySet[Host]:
     if wanted.tag:
         found = found.filter(tags__contains=f" {wanted.tag} ")
     for word in wanted.q.split():
-        found = found.filter(Q(name__icontains=word) | Q(address__icontains=word) | Q(tags__icontains=word) | Q(role__icontains=word))
+        found = found.filter(reduce(or_, (Q(**{f"{name}__icontains": word}) for name in ("name", "address", "tags", "role", "system"))))
     return found
 
 
@@ -107,7 +109,7 @@ def listing(wanted: Filter, page: int) -> Listing:
     order = ORDERS[wanted.order or "name"]
     # Which hosts these are is found in an index alone; only their rows are read.
     chosen = hosts(wanted).order_by(*order).values("pk")[(page - 1) * PAGE : page * PAGE]
-    rows = Host.objects.filter(pk__in=chosen).select_related("cloud", "pool").defer("notes", "offered").order_by(*order)
+    rows = Host.objects.filter(pk__in=chosen).select_related("cloud", "pool").defer("notes", "offered", "facts").order_by(*order)
     counts = [(value, label, counted[value]) for value, label in Contact.choices if counted.get(value)]
     return Listing(list(rows), total, page, pages, counts, clouds, pools)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from hosts import comparing, connections
 from hosts.facts.linux import Linux, LinuxBasics
-from hosts.models import Contact, Host, HostReading
+from hosts.models import Contact, Host, HostReading, system_of
 from opsportal.operations.facts import FactError
 from opsportal.transport import errors
 from opsportal.transport.base import Transport
@@ -169,7 +169,8 @@ def store(answers: Iterable[Answer]) -> None:
         ("contact", "contact_message", "contact_at", "claim", "next_read_at"),
         [_contact(answer, *there[answer.host.pk]) for answer in answers],
     )
-    _update(("facts", "facts_at"), [(answer.values, answer.at, answer.host.pk) for answer in answers if answer.values is not None])
+    good = [(answer, answer.values) for answer in answers if answer.values is not None]
+    _update(("facts", "facts_at", "system"), [(values, answer.at, system_of(values), answer.host.pk) for answer, values in good])
 
 
 def _contact(answer: Answer, claim: str, due: datetime) -> tuple[object, ...]:

@@ -22,6 +22,7 @@ PAGES = {
     "one cloud": "/hosts/?cloud=1",
     "search for one host": "/hosts/?q=xen7777",
     "search for two words": "/hosts/?q=xen+rack-3",
+    "search for a version": "/hosts/?q=xenserver+6.5",
     "search that finds nothing": "/hosts/?q=nowhere",
     "one tag": "/hosts/?tag=rack-7",
     "one pool": "/hosts/?cloud=1&pool=7",
@@ -53,6 +54,7 @@ def _hosts(first: int, last: int) -> None:
             name=f"xen{n}", sort_name=sort_key(f"xen{n}"), address=f"10.{n // 65536}.{n // 256 % 256}.{n % 256}", kind="xenserver",
             cloud=cloud, pool=pools[n % len(pools)], tags=f" prod rack-{n % 40} ", role="hypervisor",
             contact=[Contact.OK, Contact.UNREACHABLE][n % 7 == 0], facts={**facts, "packages": packages}, facts_at=timezone.now(),
+            system="XenServer 6.5.0",
         )
         for n in range(first + 1, last + 1)
     ]  # fmt: skip

@@ -181,3 +181,18 @@ def test_the_export_carries_no_secret(operator: Client, credential: Credential) 
     out = operator.get(reverse("hosts_export")).content.decode()
     assert "root key" in out
     assert credential.secret not in out
+
+
+def test_the_preview_shows_every_column_and_allowing_sha1_is_alarming(operator: Client, credential: Credential) -> None:
+    text = (
+        "name,address,username,role,credential,legacy,notes\n"
+        "xen1,10.0.0.1,root,pool master,root key,yes,old dom0 in the corner\n"
+        "kvm1,10.0.0.2,ops,,root key,no,\n"
+    )
+    url = upload(operator, text)
+    page = operator.get(url).content.decode()
+    for shown in ("pool master", "root key", "as ops", "old dom0 in the corner", ">legacy<"):
+        assert shown in page
+    operator.post(f"{url}confirm/")
+    entry = AuditEntry.objects.get(action="hosts.import")
+    assert entry.alarming and entry.detail["legacy"] == ["xen1"]

@@ -297,6 +297,23 @@ def test_allowing_sha1_is_alarming_in_the_audit_trail_and_shown_on_the_page(oper
     assert not AuditEntry.objects.filter(action="host.edit").latest("number").alarming
 
 
+def test_a_host_that_speaks_only_old_algorithms_says_what_would_help(operator: Client, logged_in: Callable[..., Client]) -> None:
+    host = Host.objects.create(name="xen1", address="10.0.0.1", contact=Contact.ALGORITHMS, contact_message="xen1 offers only ssh-rsa.")
+    page = operator.get(host.get_absolute_url()).content.decode()
+    assert "Old dom0s" in page and "Mark it under Edit" in page and reverse("host_edit", args=[host.pk]) in page
+    assert "Mark it under Edit" not in logged_in("viewer").get(host.get_absolute_url()).content.decode()
+    Host.objects.update(legacy=True)
+    assert "Old dom0s" not in operator.get(host.get_absolute_url()).content.decode()
+
+
+def test_hosts_are_found_by_their_version(operator: Client) -> None:
+    for name, version in (("xen1", "6.5.0"), ("xen2", "8.2.1")):
+        Host.objects.create(name=name, address=f"{name}.example.org", facts={"product": "XenServer", "product_version": version})
+    answer = operator.get(reverse("hosts") + "?q=xenserver+8.2")
+    assert [host.name for host in answer.context["found"].rows] == ["xen2"]
+    assert "XenServer 8.2.1" in answer.content.decode()
+
+
 def test_all_readings_can_be_looked_through(logged_in: Callable[..., Client]) -> None:
     host, viewer = Host.objects.create(name="xen1", address="10.0.0.1"), logged_in("viewer")
     url = reverse("host_history", args=[host.pk])

@@ -143,6 +143,8 @@ def test_an_old_dom0_is_reached_only_when_marked_legacy(operator: Client, key: C
         assert work(draft).state == "read", draft.message
         operator.post(reverse("host_draft_save", args=[draft.pk]), {"name": "xen65", "kind": "xenserver"})
         assert Host.objects.get().legacy
+        entry = AuditEntry.objects.get(action="host.add")
+        assert entry.alarming and entry.detail["legacy"]
     finally:
         old.stop()
 
