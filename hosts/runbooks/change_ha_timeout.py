@@ -22,6 +22,8 @@ from opsportal.operations.steps import Step
 class TimeoutParams:
     pool: int = 0
     timeout: int = SUGGESTED
+    outage: int | None = None
+    what: str = ""
 
 
 class ChangeHaTimeout(HaRunbook[TimeoutParams]):

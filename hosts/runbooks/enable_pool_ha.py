@@ -24,6 +24,8 @@ class EnableParams:
     pool: int = 0
     sr: str = ""
     timeout: int = SUGGESTED
+    outage: int | None = None
+    what: str = ""
 
 
 class EnablePoolHa(HaRunbook[EnableParams]):
@@ -84,4 +86,4 @@ class EnablePoolHa(HaRunbook[EnableParams]):
 
 def _row(one: Carrier) -> dict[str, Any]:
     kind = DRIVERS.get(one.sr.type, one.sr.type)
-    return {"uuid": one.sr.uuid, "name": one.sr.name or one.sr.uuid, "type": kind, "free": one.free, "why_not": one.why_not}
+    return {"uuid": one.sr.uuid, "name": one.name, "type": kind, "free": one.free, "why_not": one.why_not}

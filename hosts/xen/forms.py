@@ -89,7 +89,7 @@ class HeartbeatForm(UuidForm):
 
 
 class TimeoutForm(forms.Form):
-    """`outage` and `what` are no parameters: they only move the picture."""
+    """`outage` and `what` only move the picture: no step depends on them."""
 
     timeout = forms.IntegerField(
         label="Timeout in seconds", initial=SUGGESTED, min_value=1, max_value=MOST,
