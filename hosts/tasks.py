@@ -35,6 +35,7 @@ def scan_host(host_id: int) -> None:
 @shared_task(queue="ssh", soft_time_limit=90)  # type: ignore[untyped-decorator] # celery has no annotations
 def read_due() -> None:
     """One slice of reading; asks for the next one when there is more. Also picks up what lost its message, and pools that are due."""
+    pools.hurry()
     if pools.due() and not pools.crowded():
         wake_pools()
     for draft in adding.waiting():

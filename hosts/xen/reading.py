@@ -25,7 +25,9 @@ from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolSto
 from hosts.xen.state import HostVms, Member, MemberState, PoolState, Vm, VmTable
 from hosts.xen.survey import Seen, speaker
 from opsportal.operations.facts import Fact, FactError
+from opsportal.operations.models import Operation
 from opsportal.operations.reading import answered
+from opsportal.operations.states import OperationState
 from opsportal.transport.errors import TransportError
 from opsportal.transport.ssh import SshTarget
 
@@ -46,7 +48,16 @@ STOP_CLAIMING = 10
 """Seconds into a slice. A pool claimed at the last moment has the rest for its members (25 s when all of them hang) and the pool."""
 
 VIEW_SECONDS = 30
+LOOKED_AT = 100
+"""Newest operations that are looked through for pools they touch."""
+
 EVERY = timedelta(minutes=5)
+UNWELL_EVERY = timedelta(minutes=1)
+"""For a pool that nobody speaks for: it may come back, or have elected a master."""
+
+BUSY_EVERY = timedelta(seconds=30)
+"""While an operation works on the pool."""
+
 CLAIMED_FOR = timedelta(minutes=2)
 """After this a claim is void: the worker that made it is dead."""
 
@@ -87,6 +98,17 @@ class Answer:
 def ask(wanted: QuerySet[Pool]) -> int:
     """Marks pools as due now and says how many; `tasks.wake_pools` then tells a worker."""
     return wanted.filter(kind__in=KINDS).update(next_read_at=timezone.now(), claim="")
+
+
+def hurry() -> int:
+    """Brings forward the pools that operations touch: while one runs, and once more when it has ended. Says how many."""
+    now, wanted = timezone.now(), set[int]()
+    read_at = dict(Pool.objects.filter(kind__in=KINDS).order_by().values_list("pk", "state_at"))
+    for state, ended_at, locks in Operation.objects.order_by("-id").values_list("state", "ended_at", "locks")[:LOOKED_AT]:
+        stale = now - BUSY_EVERY if state == OperationState.RUNNING else ended_at
+        pools = {int(lock[5:]) for lock in locks if lock.startswith("pool:") and lock[5:].isdigit()} & read_at.keys()
+        wanted |= {pk for pk in pools if stale and (at := read_at[pk]) and at < stale}
+    return Pool.objects.filter(pk__in=wanted, claim="", next_read_at__gt=now).update(next_read_at=now) if wanted else 0
 
 
 def due() -> bool:
@@ -222,17 +244,22 @@ def before(pool: Pool) -> PoolState | None:
         return None
 
 
-@transaction.atomic
 def store(answers: Iterable[Answer]) -> None:
     """Keeps each reading, judges it, and brings the pool's row up to date. Pools that were removed meanwhile are left out."""
     answers = list(answers)
+    known = twins.known() if any(answer.state for answer in answers) else {}
+    _store(answers, known)
+
+
+@transaction.atomic
+def _store(answers: list[Answer], known: twins.Known) -> None:
     there = set(Pool.objects.select_for_update().filter(pk__in=[answer.pool.pk for answer in answers]).values_list("pk", flat=True))
     answers = [answer for answer in answers if answer.pool.pk in there]
     PoolReading.objects.bulk_create([_reading(answer) for answer in answers])
-    known = twins.known() if any(answer.state for answer in answers) else {}
     for answer in answers:
         Pool.objects.filter(pk=answer.pool.pk).update(**_fields(answer, known))
-        again = {"claim": "", "next_read_at": answer.at + EVERY}
+        well = answer.state is not None and answer.state.answers
+        again = {"claim": "", "next_read_at": answer.at + (EVERY if well else UNWELL_EVERY)}
         Pool.objects.filter(pk=answer.pool.pk, claim=answer.pool.claim).update(**again)
 
 

@@ -6,12 +6,14 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from hosts import tasks
 from hosts.models import Cloud, Host, Pool, PoolReading
 from hosts.xen import reading
 from hosts.xen.state import PoolState, Voice
+from opsportal.operations.models import Operation
 from tests.hosts.xen.pools import OFF, XenPool, inventory, xen
 from tests.hosts.xen.samples import SR, U1, U2, VM1, VM2, P
 
@@ -175,6 +177,26 @@ def test_a_pool_that_was_removed_meanwhile(xen: XenPool) -> None:
     Pool.objects.all().delete()
     reading.store([answer])
     assert not PoolReading.objects.exists()
+
+
+def test_a_pool_is_read_soon_after_an_operation_on_it_ended(xen: XenPool, django_user_model: type[User]) -> None:
+    pool, other = again(inventory()), inventory("pool-b", 0)
+    Pool.objects.filter(pk=other.pk).update(next_read_at=timezone.now() + timedelta(hours=1), state_at=pool.state_at)
+    requester = django_user_model.objects.create(username="ann")
+    operation = Operation.objects.create(runbook="x", token="t", requester=requester, state="running", locks=[f"pool:{pool.pk}", "host:1"])
+    assert reading.hurry() == 0, "it was read a moment ago"
+    Operation.objects.filter(pk=operation.pk).update(state="succeeded", ended_at=timezone.now())
+    assert reading.hurry() == 1 and reading.due()
+    tasks.read_pools()
+    assert reading.hurry() == 0
+    Operation.objects.filter(pk=operation.pk).update(state="running", ended_at=None)
+    Pool.objects.update(state_at=timezone.now() - timedelta(minutes=1))
+    assert reading.hurry() == 1, "and now and then while it runs"
+
+
+def test_a_pool_that_nobody_speaks_for_is_asked_more_often(xen: XenPool) -> None:
+    xen.hangs = {1, 2, 3}
+    assert again(inventory()).next_read_at < timezone.now() + timedelta(minutes=2)
 
 
 def test_old_readings_are_forgotten(xen: XenPool) -> None:
