@@ -223,6 +223,8 @@ def clones(site: Site, version: str, prefix: str, network: str, number: int) -> 
         machine.files[dom0.MANAGEMENT_CONF] = dom0.management_conf(machine)
         own = machine.db.hosts[dom0.host_uuid(machine)]
         own.address = machine.address
+        for pif in machine.db.pifs.values():
+            pif.ip = machine.address if pif.management else pif.ip
         site.machines[machine.id] = machine
         made.append(machine)
     for machine in made:

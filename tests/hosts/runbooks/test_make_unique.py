@@ -123,6 +123,7 @@ def test_every_command_with_an_effect_is_proved(clone: Known) -> None:
         ("bond", "unique.management", "bond0"),
         ("tools", "unique.tools", "xe-reset-networking"),
         ("broken", "unique.member", "Look at the file"),
+        ("address", "unique.address", "10.0.0.11"),
     ],
 )
 def test_what_would_end_badly_is_refused(clone: Known, change: str, guard: str, says: str) -> None:
@@ -136,6 +137,7 @@ def test_what_would_end_badly_is_refused(clone: Known, change: str, guard: str, 
         "ha": (PoolBasics(target), basics(U9, ha=True)),
         "armed": (MemberView(target), member(U9, U9, ha_armed=True)),
         "bond": (WhoItWas(target), Identity(INVENTORY, POOL_UUID, "xs09", dataclasses.replace(NOW, device="bond0"))),
+        "address": (PoolHosts(target), (host(U9, address="10.0.0.11"),)),
         "tools": (PROGRAMS, (cloning.CREATE_TEMPLATES,)),
     }
     clone.say(*changes[change])
