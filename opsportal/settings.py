@@ -300,6 +300,16 @@ CELERY_BEAT_SCHEDULE = {
     "networks": {"task": "networking.tasks.read_due", "schedule": 15.0, "options": {"queue": "ssh", "expires": 15}},
     "tails": {"task": "hosts.tasks.follow_logs", "schedule": 5.0, "options": {"queue": "ssh", "expires": 5}},
     "nightly": {"task": "releases.tasks.start_due_builds", "schedule": 30.0, "options": {"queue": "control", "expires": 60}},
+    "sessions": {"task": "opsportal.operations.tasks.forget_sessions", "schedule": 86400.0, "options": {"queue": "control"}},
+    **{
+        f"clear-{queue}": {
+            "task": "opsportal.operations.tasks.clear",
+            "args": [queue],
+            "schedule": 3600.0,
+            "options": {"queue": queue, "expires": 3600},
+        }
+        for queue in ("ssh", "build")
+    },
     "retention": {"task": "releases.tasks.apply_retention", "schedule": 3600.0, "options": {"queue": "build", "expires": 3600}},
 }
 
@@ -319,6 +329,13 @@ RUNBOOKS = [
     "hosts.runbooks.rolling_maintenance.RollingMaintenance",
     "hosts.runbooks.make_unique.MakeUnique",
     "hosts.runbooks.prepare_template.PrepareTemplate",
+    "networking.runbooks.add_bridge.AddBridge",
+    "networking.runbooks.add_bond.AddBond",
+    "networking.runbooks.add_vlan.AddVlan",
+    "networking.runbooks.add_internal_port.AddInternalPort",
+    "networking.runbooks.set_mtu.SetMtu",
+    "networking.runbooks.remove_port.RemovePort",
+    "networking.runbooks.remove_bridge.RemoveBridge",
     "opsportal.operations.runbooks.undo.Undo",
     "opsportal.operations.runbooks.restore.Restore",
     *env.list("OPSPORTAL_RUNBOOKS", default=[]),
@@ -346,6 +363,8 @@ KEY_FILE = Path(env.str("OPSPORTAL_KEY_FILE", default=str(STATE_DIR / "keys")))
 LEASE_SECONDS = 20
 SLICE_SECONDS = 45
 APPROVAL_HOURS = 4
+CONTROL_DAYS = 14
+"""Days after its end for which an operation's scripts and outputs stay on its targets."""
 LOG_CAP_BYTES = env.int("OPSPORTAL_LOG_CAP_BYTES", default=4 * 1024**3)
 TAIL_CAP_BYTES = 16 * 1024**2
 """What is kept of a host's log that somebody follows."""

@@ -180,7 +180,7 @@ def _build(schedule: Schedule, found: Found) -> str:
 
 def _planned(schedule: Schedule, found: Found, token: str) -> Operation:
     """The draft of this key, with the plan made. It may be one that an earlier worker left behind."""
-    params = {**params_of(schedule, next_version(schedule.source, found.tree)), **registry.get(RUNBOOK).fresh()}
+    params = {**registry.get(RUNBOOK).fresh(), **params_of(schedule, next_version(schedule.source, found.tree))}
     with transaction.atomic():
         operation = planning.create(RUNBOOK, user=schedule.owner, token=token, params=params)
         planning.keep_readings(operation, found.readings)

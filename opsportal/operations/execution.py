@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from opsportal.operations import approval, audit, dispatch, leases, moves, planning, restorations, stepping, stream, targets
+from opsportal.operations import approval, audit, dispatch, leases, letter, moves, planning, restorations, stepping, stream, targets
 from opsportal.operations.facts import FactError
 from opsportal.operations.guards import Level
 from opsportal.operations.leases import Lease
@@ -117,7 +117,7 @@ def _changes(old: Plan, new: Plan) -> str:
     facts = sorted(key for key in old.facts.keys() | new.facts.keys() if old.facts.get(key) != new.facts.get(key))
     before, after = {step.key: step for step in old.steps}, {step.key: step for step in new.steps}
     steps = [step.title for key, step in (before | after).items() if before.get(key) != after.get(key)]
-    return "; ".join([*(key.split(".")[-1] for key in facts), *(f"step “{title}”" for title in steps[:5])]) or "the runbook itself"
+    return "; ".join([*letter.called(facts), *(f"step “{title}”" for title in steps[:5])]) or "the runbook itself"
 
 
 def _unreadable(operation: Operation, lease: Lease, error: str) -> bool:

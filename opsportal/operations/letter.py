@@ -241,6 +241,13 @@ def facts(readings: Iterable[FactReading]) -> list[Told]:
     return [Told(_says(path), about, *names[target], reading) for (path, target, about), reading in zip(split, read, strict=True)]
 
 
+def called(keys: Iterable[str]) -> list[str]:
+    """Facts for a sentence, by their keys: what each tells, and of which target."""
+    split = [_split(key) for key in keys]
+    names = targets.names({target for _, target, _ in split})
+    return list(dict.fromkeys(f"{_says(path)} ({names[target][0]})" for path, target, _ in split))
+
+
 def _split(key: str) -> tuple[str, str, str]:
     """The class's path, the target, and the JSON of its other fields, as `Fact.key` joined them."""
     path, _, rest = key.partition("@")

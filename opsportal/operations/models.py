@@ -109,6 +109,7 @@ class Operation(models.Model):
     log_lines = models.PositiveBigIntegerField(default=0, help_text="Number of line ends plus one for an open last line.")
     log_bytes = models.PositiveBigIntegerField(default=0)
     settled = models.BooleanField(default=False, help_text="The runbook was told of the final state.")
+    cleared_at = models.DateTimeField(null=True, blank=True, help_text="Nothing of it is left in the control directories of its targets.")
 
     class Meta:
         ordering = ["-id"]
@@ -125,6 +126,8 @@ class Operation(models.Model):
             models.Index(fields=["-id", "state", "runbook", "requester", "said", "touched"], name="operation_search"),
             # Lists between two days.
             models.Index(fields=["created_at"], name="operation_created"),
+            # Whose control directories are still there?
+            models.Index(fields=["ended_at"], condition=models.Q(cleared_at=None), name="operation_uncleared"),
             # The few that went past an approval.
             models.Index(fields=["-id"], condition=models.Q(break_glass=True), name="operation_glass"),
         ]

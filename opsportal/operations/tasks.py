@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.management import call_command
 
 from opsportal.celery import app
-from opsportal.operations import approval, dispatch, execution, planning
+from opsportal.operations import approval, clearing, dispatch, execution, planning
 from opsportal.operations.states import FINAL
 
 
@@ -30,3 +31,15 @@ def sweep(**_later: object) -> None:
             execution.tell(operation)
         else:
             dispatch.wake(operation)
+
+
+@app.task(time_limit=900)  # type: ignore[untyped-decorator] # celery has no annotations
+def clear(queue: str, **_later: object) -> None:
+    """Empty the control directories of what ended long ago, on the targets that workers of this queue reach."""
+    clearing.clear(queue)
+
+
+@app.task  # type: ignore[untyped-decorator] # celery has no annotations
+def forget_sessions(**_later: object) -> None:
+    """Remove sessions that ran out."""
+    call_command("clearsessions")

@@ -128,6 +128,10 @@ class Detached:
         """Remove the control directory of a key that has ended."""
         self._call("forget", key)
 
+    def clear(self) -> bool:
+        """Remove the root with all that is in it, its fence too; False, and nothing is removed, when a command of it still runs."""
+        return self._call("clear", "all").strip() == "C cleared"
+
     def keys(self) -> dict[str, State]:
         """All keys under this root."""
         lines = (line.split(" ", 1) for line in self._call("list", "all").splitlines())

@@ -93,5 +93,10 @@ list)
 forget)
   case $(state) in running) echo "E running"; exit 1 ;; esac
   rm -rf "$key" "$key".new.* ;;
+clear) # the whole root, unless something of it runs
+  case ${PWD##*/} in *op-[0-9]*) ;; *) echo "E not the root of one operation"; exit 2 ;; esac
+  exec 9>.lock; flock 9
+  for dir in */; do key=${dir%/}; [ -d "$key" ] && [ "$(state)" = running ] && { echo "C running"; exit 0; }; done
+  root=$PWD; cd / && rm -rf "$root" && echo "C cleared" ;;
 *) echo "E unknown verb"; exit 2 ;;
 esac

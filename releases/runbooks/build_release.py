@@ -72,7 +72,7 @@ class BuildRelease(Runbook[BuildParams]):
     plan_template = "releases/_build_progress.html"
 
     def fresh(self) -> dict[str, Any]:
-        return {"workspace": f"build-{secrets.token_hex(6)}"}
+        return {"workspace": f"build-{secrets.token_hex(6)}", "schedule": 0}
 
     def subject(self, params: BuildParams) -> str:
         return building.subject(params)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from opsportal.embedded.leftovers import find
+from opsportal.embedded.places import Places
 from opsportal.transport.command import Command
 from opsportal.transport.detached import Detached, Kind
 from opsportal.transport.local import LocalTransport
@@ -112,9 +113,12 @@ def test_comes_up_says_the_password_once_and_leaves_nothing_behind(portal: Porta
     assert {"web", "celery", "redis"} <= {word for command in children.values() for word in ("web", "celery", "redis") if word in command}
     assert "user admin, password " in portal.said()
 
+    short = Places(portal.state).socket("redis.sock")
+    assert short.is_socket() and not short.is_relative_to(portal.state)
     assert portal.stop() == 0
     until(lambda: not alive(children), 5)
     assert not alive(children)
+    assert not short.parent.exists(), "nothing is left in /tmp"
 
     assert portal.start() < 30
     assert "password" not in portal.said()

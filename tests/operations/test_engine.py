@@ -90,7 +90,7 @@ def test_a_changed_fact_makes_the_plan_stale_and_nothing_runs(olga: User, folder
     (folder / "state").write_text("other\n")
     run(operation)
     assert operation.state == S.STALE
-    assert "FileText" in operation.outcome
+    assert "What a file says (the portal's own machine)" in operation.outcome
     assert ledger(operation) == []
 
 

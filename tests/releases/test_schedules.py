@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from opsportal.lab import practice_source
+from opsportal.operations import registry
 from opsportal.operations.models import AuditEntry, Operation
 from opsportal.operations.states import OperationState
 from releases import nightly, tasks
@@ -309,3 +310,8 @@ def test_builds_of_a_removed_schedule_stay(operator: Client, person: Callable[..
     operator.post(reverse("schedule_remove", args=[one.pk]))
     build.refresh_from_db()
     assert build.schedule is None and not Schedule.objects.exists()
+
+
+def test_doing_a_scheduled_build_again_is_not_the_schedule() -> None:
+    """Otherwise the list says that it came by itself, and the schedule waits for it to end."""
+    assert registry.get("build-release").fresh()["schedule"] == 0

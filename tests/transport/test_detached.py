@@ -215,3 +215,25 @@ def test_a_control_directory_that_cannot_be_made_is_said(transport: Transport, t
     (tmp_path / "file").touch()
     with pytest.raises(WrapperFailed, match="cannot be used"):
         Detached(transport, str(tmp_path / "file" / "below")).start("k", 1, shell("exit 0"))
+
+
+def test_a_root_is_cleared_only_when_nothing_of_it_runs(transport: Transport, tmp_path: Path) -> None:
+    remote = Detached(transport, str(tmp_path / "here" / "op-7"))
+    remote.start("quick", 1, shell("echo done"))
+    ended(remote, "quick")
+    remote.start("slow", 1, shell("sleep 30"))
+    assert not remote.clear()
+    assert set(remote.keys()) == {"quick", "slow"}
+    remote.cancel("slow")
+    ended(remote, "slow")
+    assert remote.clear()
+    assert list((tmp_path / "here").iterdir()) == []
+    assert remote.clear(), "once more does no harm"
+
+
+def test_only_the_root_of_an_operation_is_cleared(transport: Transport, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("kept")
+    with pytest.raises(WrapperFailed):
+        Detached(transport, str(tmp_path / "precious")).clear()
+    assert (tmp_path / "precious" / "file").exists()
