@@ -58,7 +58,10 @@ def row(host: Host) -> HostRow:
 
 @dataclass(frozen=True)
 class InventoryPool(OfThePortal, Fact[PoolRow]):
-    """Target "portal"."""
+    """The pool and its hosts in the inventory
+
+    Target "portal".
+    """
 
     pool: int
 
@@ -72,7 +75,10 @@ class InventoryPool(OfThePortal, Fact[PoolRow]):
 
 @dataclass(frozen=True)
 class InventoryHost(OfThePortal, Fact[HostRow]):
-    """Target "portal"."""
+    """The host in the inventory
+
+    Target "portal".
+    """
 
     host: int
 

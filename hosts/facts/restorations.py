@@ -25,7 +25,10 @@ class Open:
 
 @dataclass(frozen=True)
 class OpenRestorations(OfThePortal, Fact[tuple[Open, ...]]):
-    """Open restorations on one resource. Target "portal". Volatile: settling one is no reason to approve a plan again."""
+    """What operations left changed on it
+
+    Open restorations on one resource. Target "portal". Volatile: settling one is no reason to approve a plan again.
+    """
 
     volatile = True
 
@@ -47,9 +50,10 @@ class LeftOff:
 
 @dataclass(frozen=True)
 class HaLeftOff(OfThePortal, Fact[LeftOff | None]):
-    """Of an open restoration on one resource, from the command that brings it back. Target "portal".
+    """Pool HA that an operation left off
 
-    While the operation is at work it counts as well: who waits for it has to look again when it is over.
+    Read from the command of the open restoration on `resource`. Target "portal". While the operation is at work it
+    counts as well: who waits for it has to look again when it is over.
     """
 
     resource: str

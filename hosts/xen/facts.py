@@ -33,7 +33,10 @@ def listed(command: str, fields: Iterable[str], *filters: str, seconds: int = 60
 
 @dataclass(frozen=True)
 class MemberView(Fact[Member]):
-    """What one host says by itself. Answers within `timeout` whatever its xapi does; only a host that cannot be reached is an error."""
+    """What this host says by itself
+
+    Answers within `timeout` whatever its xapi does; only a host that cannot be reached is an error.
+    """
 
     timeout: ClassVar[float] = 75
 
@@ -72,7 +75,10 @@ limited "$seconds" xe pool-list "params=$fields"
 
 @dataclass(frozen=True)
 class PoolBasics(Fact[Basics]):
-    """Asked on any member whose voice is `answers`; xapi passes it on to the master."""
+    """The pool's own record: its master, and whether HA is on
+
+    Asked on any member whose voice is `answers`; xapi passes it on to the master.
+    """
 
     timeout: ClassVar[float] = 75
 
@@ -117,6 +123,8 @@ HOSTS = (
 
 @dataclass(frozen=True)
 class PoolHosts(Fact[tuple[XenHost, ...]]):
+    """The hosts in the pool's database"""
+
     timeout: ClassVar[float] = 75
 
     def command(self) -> Command:
@@ -164,6 +172,8 @@ limited "$1" xe sr-list "params=$3"
 
 @dataclass(frozen=True)
 class PoolStorage(Fact[Storage]):
+    """The pool's SRs, and where they are plugged"""
+
     timeout: ClassVar[float] = 75
 
     def command(self) -> Command:
@@ -199,7 +209,10 @@ SPACE = ("uuid", "physical-utilisation", "physical-size")
 
 @dataclass(frozen=True)
 class SrSpace(Fact[tuple[Space, ...]]):
-    """Free space moves, so it never makes a plan stale."""
+    """Free space on the SRs
+
+    It moves, so it never makes a plan stale.
+    """
 
     volatile = True
     timeout: ClassVar[float] = 75
@@ -225,7 +238,10 @@ POWER = frozenset({"running", "halted", "suspended", "paused"})
 
 @dataclass(frozen=True)
 class PoolVms(Fact[tuple[Vm, ...]]):
-    """All virtual machines. Volatile: in a busy cloud they come and go between two readings."""
+    """All virtual machines of the pool
+
+    Volatile: in a busy cloud they come and go between two readings.
+    """
 
     volatile = True
     timeout: ClassVar[float] = 75
@@ -256,8 +272,11 @@ PROTECTED = ("uuid", "name-label", "ha-restart-priority")
 
 @dataclass(frozen=True)
 class ProtectedVms(Fact[tuple[Vm, ...]]):
-    """Those with a restart priority, with `power`, `host` and `always_run` left empty: a plan rests on which they are, not on
-    whether and where they run. All are listed, as xe has no filter for "not empty"."""
+    """Virtual machines with a restart priority
+
+    With `power`, `host` and `always_run` left empty: a plan rests on which they are, not on whether and where they run. All are
+    listed, as xe has no filter for "not empty".
+    """
 
     timeout: ClassVar[float] = 75
 
@@ -281,6 +300,8 @@ PIFS = (
 
 @dataclass(frozen=True)
 class PoolPifs(Fact[tuple[Pif, ...]]):
+    """The hosts' network interfaces"""
+
     timeout: ClassVar[float] = 75
 
     def command(self) -> Command:

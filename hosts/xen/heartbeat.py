@@ -20,9 +20,13 @@ OLD_NEED, NEW_NEED = 356 * 1000**2, 4 * 1024**3
 
 @dataclass(frozen=True)
 class Carrier:
-    """An SR as a candidate. `free` in bytes, None when the SR does not know. `why_not` is "" when it may be chosen."""
+    """An SR as a candidate. `free` in bytes, None when the SR does not know. `why_not` is "" when it may be chosen.
+
+    `name` tells one host's own SR from another's.
+    """
 
     sr: Sr
+    name: str
     free: int | None
     why_not: str = ""
 
@@ -45,7 +49,7 @@ def carriers(storage: Storage, spaces: Iterable[Space], hosts: tuple[XenHost, ..
     """
     room = {space.sr: space for space in spaces}
     found = [_carrier(sr, storage, room.get(sr.uuid), hosts, sr.uuid in used) for sr in storage.srs if sr.type not in ("udev", "iso")]
-    return tuple(sorted(found, key=lambda one: (bool(one.why_not), one.sr.name.lower(), one.sr.uuid)))
+    return tuple(sorted(found, key=lambda one: (bool(one.why_not), one.name.lower(), one.sr.uuid)))
 
 
 def _carrier(sr: Sr, storage: Storage, space: Space | None, hosts: tuple[XenHost, ...], used: bool) -> Carrier:
@@ -54,7 +58,14 @@ def _carrier(sr: Sr, storage: Storage, space: Space | None, hosts: tuple[XenHost
     why = _why_not(sr, storage, hosts)
     if not why and free is not None and free < least and not used:
         why = f"Only {free // 1000**2:,} MB are free, and the statefile and the redo log take {least // 1000**2:,} MB."
-    return Carrier(sr, free, why)
+    return Carrier(sr, _name(sr, storage, hosts), free, why)
+
+
+def _name(sr: Sr, storage: Storage, hosts: tuple[XenHost, ...]) -> str:
+    if sr.shared:
+        return sr.name or sr.uuid
+    owners = [host.name for host in hosts if any(pbd.sr == sr.uuid and pbd.host == host.uuid for pbd in storage.pbds)]
+    return f"{sr.name or sr.uuid} of {', '.join(owners)}" if owners else sr.name or sr.uuid
 
 
 def _why_not(sr: Sr, storage: Storage, hosts: tuple[XenHost, ...]) -> str:

@@ -28,7 +28,7 @@ class PoolRunbook(Runbook[P], Generic[P]):
 
     risk = Risk.DANGEROUS
     approvals = 1
-    styles = ("css/pools.css",)
+    styles = ("css/pools.css", "css/pool-books.css")
 
     def parse(self, raw: Mapping[str, Any]) -> P:
         """A link may name a host by the inventory's number; the plan knows members by their uuid."""

@@ -148,7 +148,7 @@ def test_srs_that_fit_come_first_and_the_others_say_why_not() -> None:
     assert [(row["name"], row["type"], row["free"], row["why_not"][:24]) for row in rows] == [
         ("lvmoiscsi", "iSCSI", None, ""),
         ("Local storage", "ext", None, "An SR of type ext cannot"),
-        ("lvm", "lvm", None, "An SR of type lvm cannot"),
+        ("lvm of xs01, xs02, xs03", "lvm", None, "An SR of type lvm cannot"),
         ("nfs", "NFS", 10**8, "Only 100 MB are free, an"),
         ("smb", "smb", None, "SMB is too slow and too "),
     ]
