@@ -80,6 +80,9 @@ def _gate(site: Site, job: Job) -> None:
     """With HA armed xapi first has to be in the live set, and takes its role from there."""
     machine = site.machines[job.machine]
     group = configured(site, machine)
+    if not dom0.host_uuid(machine) or not dom0.inventory(machine).get("CONTROL_DOMAIN_UUID"):
+        toolstack.stop(site, machine, "xapi ended: /etc/xensource-inventory names no INSTALLATION_UUID or no CONTROL_DOMAIN_UUID")
+        return
     if machine.files.get(dom0.local_db(machine)) is None:
         toolstack.disarm(site, machine, "local.db is gone, and with it the flag that HA is armed")
     if not machine.armed:

@@ -104,7 +104,7 @@ def forget_host(database: Database, host: str) -> None:
     database.pbds = {key: pbd for key, pbd in database.pbds.items() if pbd.host != host}
     gone = {sr for sr in own if not database.pbds_of(sr=sr) and not database.srs[sr].shared}
     database.srs = {key: sr for key, sr in database.srs.items() if key not in gone}
-    database.vdis = {key: vdi for key, vdi in database.vdis.items() if vdi.sr not in gone}
+    database.drop_disks(gone)
     database.vms.pop(database.hosts[host].dom0, None)
     pifs = {key for key, pif in database.pifs.items() if pif.host == host}
     database.bonds = {key: bond for key, bond in database.bonds.items() if bond.master not in pifs}

@@ -188,6 +188,13 @@ class Database:
         """Resident there and no control domain; a suspended one counts."""
         return [vm for vm in self.vms.values() if vm.host == host and not vm.control_domain]
 
+    def drop_disks(self, srs: set[str]) -> None:
+        """The virtual disks on these SRs, also where a VM has them."""
+        gone = {key for key, vdi in self.vdis.items() if vdi.sr in srs}
+        self.vdis = {key: vdi for key, vdi in self.vdis.items() if key not in gone}
+        for vm in self.vms.values():
+            vm.vdis = [vdi for vdi in vm.vdis if vdi not in gone]
+
     def pbds_of(self, *, host: str = "", sr: str = "") -> list[Pbd]:
         return [pbd for pbd in self.pbds.values() if (not host or pbd.host == host) and (not sr or pbd.sr == sr)]
 

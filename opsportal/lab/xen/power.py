@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsportal.lab.xen import dom0, toolstack
-from opsportal.lab.xen.clock import job
+from opsportal.lab.xen.clock import SETTLERS, job
 from opsportal.lab.xen.model import EventKind, Job, Machine, Site
 
 BOOT = 90.0
@@ -79,3 +79,13 @@ def watch_heartbeat(site: Site, machine: Machine) -> None:
         mounted = any(pbd.attached for pbd in machine.db.pbds_of(host=dom0.host_uuid(machine), sr=sr.uuid))
         if sr.type == "nfs" and mounted and not site.sees_storage(machine, sr.uuid):
             site.later(HEARTBEAT_LIMIT, "heartbeat-script", machine, sr=sr.uuid)
+
+
+def _calm(site: Site) -> None:
+    """The script begins to count anew when it could write."""
+    for each in [each for each in site.jobs if each.kind == "heartbeat-script"]:
+        if site.sees_storage(site.machines[each.machine], each.data["sr"]):
+            site.jobs.remove(each)
+
+
+SETTLERS.append(_calm)

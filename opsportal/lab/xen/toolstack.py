@@ -96,7 +96,8 @@ def emergency(site: Site, machine: Machine, error: list[str], again: float | Non
 def _lead(site: Site, machine: Machine) -> None:
     if machine.database is None or machine.files.get(dom0.state_db(machine)) is None:
         install.fresh_database(site, machine)
-        site.tell("files", machine, "xapi has made a new database", {dom0.state_db(machine): dom0.state_text(1)})
+        path = dom0.state_db(machine)
+        site.tell("files", machine, "xapi has made a new database", {path: dom0.state_text(1), f"{path}.generation": "1"})
     other = _other_master(site, machine)
     if other is not None:
         restart(site, machine, f"{other.hostname} is the pool master already, so this host follows it", dom0.pool_conf(other.address))

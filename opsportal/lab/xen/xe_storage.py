@@ -70,6 +70,19 @@ def introduce(ask: Ask) -> None:
     ask.say(sr.uuid)
 
 
+@command("sr-forget", "uuid")
+def forget(ask: Ask) -> None:
+    """The data stay; only the records go."""
+    sr: Sr = by_uuid("sr", ask.db.srs, ask.args["uuid"])
+    pbds = ask.db.pbds_of(sr=sr.uuid)
+    if any(pbd.attached for pbd in pbds):
+        raise XeError("SR_HAS_PBD", ref(sr.uuid))
+    for pbd in pbds:
+        del ask.db.pbds[pbd.uuid]
+    ask.db.drop_disks({sr.uuid})
+    del ask.db.srs[sr.uuid]
+
+
 @command("sr-scan", "uuid")
 def scan(ask: Ask) -> None:
     sr: Sr = by_uuid("sr", ask.db.srs, ask.args["uuid"])

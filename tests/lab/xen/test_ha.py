@@ -350,6 +350,15 @@ def test_cloudstacks_heartbeat_script_resets_a_host_that_cannot_write() -> None:
     assert event.host == "xen2" and "heartbeat script" in event.why
 
 
+def test_the_heartbeat_script_counts_anew_once_it_could_write() -> None:
+    world = pool("6.5", heartbeat_script=True)
+    world.cut_storage(SR2, 70, ["xen2"])
+    later(world, 80)
+    world.cut_storage(SR2, 70, ["xen2"])
+    later(world, 300)
+    assert kinds(world) == []
+
+
 def test_xhad_conf_names_every_host() -> None:
     world = pool("8.2", ha=180)
     text = world.files("xen2")[dom0.XHAD_CONF]

@@ -200,6 +200,26 @@ def test_pbds_plug_and_unplug() -> None:
     assert xe(world, f"pbd-plug uuid={pbd}").code == 0
 
 
+def test_storage_that_nobody_has_plugged_can_be_forgotten_and_introduced_again() -> None:
+    world = pool("6.5", hosts=1)
+    assert "SR_HAS_PBD" in xe(world, f"sr-forget uuid={SR}").err
+    pbd = db(world).pbds_of(sr=SR)[0].uuid
+    assert [xe(world, line).code for line in (f"pbd-unplug uuid={pbd}", f"sr-forget uuid={SR}")] == [0, 0]
+    assert SR not in xe(world, "sr-list params=uuid --minimal").out
+    xe(world, f"sr-introduce uuid={SR} type=nfs name-label=back")
+    new = xe(world, f"pbd-create host-uuid={U1} sr-uuid={SR} device-config:server=10.0.0.5").out.strip()
+    assert xe(world, f"pbd-plug uuid={new}").code == 0
+    assert xe(world, f"sr-list uuid={SR} params=name-label,host --minimal").out == "back\n"
+
+
+def test_xapi_does_not_come_up_without_its_uuid() -> None:
+    world = pool("6.5", hosts=1)
+    world.saw("xen1", {"/etc/xensource-inventory": "PRODUCT_BRAND='XenServer'\n"})
+    world.run("xen1", "xe-toolstack-restart")
+    later(world, 30)
+    assert xe(world, "host-list").err == "Error: Connection refused (calling connect )\n"
+
+
 def test_injected_errors_come_once() -> None:
     world = pool("8.3")
     world.fail_next("xen1", "pool-ha-disable", "HA_DISABLE_IN_PROGRESS")
