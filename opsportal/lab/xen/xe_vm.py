@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from opsportal.lab.xen import planning, toolstack
 from opsportal.lab.xen.model import Host, Vm
@@ -11,6 +11,8 @@ from opsportal.lab.xen.selectors import vms
 from opsportal.lab.xen.texts import XeError, mistake, ref, render
 from opsportal.lab.xen.xe_cli import Ask, command, goes_on
 from opsportal.lab.xen.xe_tables import assert_agile
+
+Row = TypeVar("Row", Host, Vm)
 
 
 def each_vm(ask: Ask, act: Callable[[Vm], None], *ignored: str) -> None:
@@ -63,6 +65,13 @@ def _named_host(ask: Ask, wanted: str) -> Host:
     raise mistake("No matching hosts found")
 
 
+def _still(rows: dict[str, Row], uuid: str, kind: str) -> Row:
+    """The row, which may have gone since the command began."""
+    if uuid not in rows:
+        raise XeError("HANDLE_INVALID", kind, f"OpaqueRef:{uuid}")
+    return rows[uuid]
+
+
 def _place(ask: Ask, vm: Vm) -> Host:
     if "on" not in ask.args:
         return fitting(ask, vm)
@@ -87,7 +96,7 @@ def start(ask: Ask) -> None:
 
 @goes_on("vm-start")
 def _start(ask: Ask, data: dict[str, Any]) -> None:
-    vm, row = ask.db.vms[data["vm"]], ask.db.hosts[data["host"]]
+    vm, row = _still(ask.db.vms, data["vm"], "VM"), _still(ask.db.hosts, data["host"], "host")
     machine = ask.machine(row)
     vm.power, vm.host, vm.always_run = "running", row.uuid, bool(vm.priority)
     machine.domains.append(vm.uuid)
@@ -107,11 +116,7 @@ def shutdown(ask: Ask) -> None:
 
 @goes_on("vm-stop")
 def _stop(ask: Ask, data: dict[str, Any]) -> None:
-    vm = ask.db.vms[data["vm"]]
-    _halt(ask, vm)
-
-
-def _halt(ask: Ask, vm: Vm) -> None:
+    vm = _still(ask.db.vms, data["vm"], "VM")
     for machine in ask.site.machines.values():
         if vm.uuid in machine.domains:
             machine.domains.remove(vm.uuid)
@@ -134,7 +139,7 @@ def migrate(ask: Ask) -> None:
 
 @goes_on("vm-migrate")
 def _migrate(ask: Ask, data: dict[str, Any]) -> None:
-    vm, row = ask.db.vms[data["vm"]], ask.db.hosts[data["host"]]
+    vm, row = _still(ask.db.vms, data["vm"], "VM"), _still(ask.db.hosts, data["host"], "host")
     _power(vm, "running")
     for uuid in vm.vdis:
         sr = ask.db.vdis[uuid].sr
