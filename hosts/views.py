@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from hosts import connections, editing, importing, pinning, queries, reading, removing, scanning, tagging, tasks
 from hosts.forms import GiveCredentialForm, HostForm, MoveForm, RepinForm, TagForm
 from hosts.models import Contact, Host, HostKey, Kind
+from hosts.xen import recognising
 from opsportal.operations.errors import Refused
 from opsportal.web.access import PortalRequest, has_role, operator, viewer
 
@@ -77,6 +78,7 @@ def _host_look(request: PortalRequest, host: Host) -> dict[str, object]:
     pinned = [key for key in keys if key.retired_at is None]
     readings = list(host.readings.filter(changed=True).defer("values")[:8])
     return {
+        "twins": recognising.twins_of(host),
         "host": host,
         "pinned": pinned,
         "retired": [key for key in keys if key.retired_at is not None],

@@ -10,7 +10,7 @@ from django.db.models import Q
 from pydantic import TypeAdapter
 
 from hosts import rules
-from hosts.models import Host, HostDraft, Pool
+from hosts.models import Host, HostDraft, Kind, Pool
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts
 from hosts.xen.state import Member, Voice, XenHost
 from opsportal.operations.facts import Fact, FactError
@@ -19,6 +19,8 @@ from opsportal.transport.base import Transport
 from opsportal.transport.errors import TransportError
 
 T = TypeVar("T")
+
+XEN = (Kind.XENSERVER, Kind.XCP_NG)
 
 SECONDS = 40
 """For each question: the longest is what a member says itself when its xapi hangs."""
@@ -46,6 +48,11 @@ class Recognised:
     @property
     def uuid(self) -> str:
         return self.member.uuid if self.member else ""
+
+    @property
+    def address(self) -> str:
+        """Its own, as the pool has it."""
+        return next((host.address for host in self.hosts if host.uuid == self.uuid), "")
 
     @property
     def others(self) -> tuple[XenHost, ...]:
@@ -114,5 +121,14 @@ def missing(draft: HostDraft) -> list[XenHost]:
 def twins(draft: HostDraft) -> list[Host]:
     """Hosts of the inventory that have the same uuid: one of them is a clone."""
     found = Recognised.of(draft)
-    uuid = found.uuid if found else ""
-    return list(Host.objects.filter(facts__host_uuid__in=[uuid, uuid.upper()]).order_by("sort_name")) if uuid else []
+    return with_uuid(found.uuid if found else "")
+
+
+def twins_of(host: Host) -> list[Host]:
+    """The same for a host of the inventory."""
+    return [twin for twin in with_uuid(str(host.facts.get("host_uuid", ""))) if twin.pk != host.pk]
+
+
+def with_uuid(uuid: str) -> list[Host]:
+    wanted = [uuid.lower(), uuid.upper()]
+    return list(Host.objects.filter(kind__in=XEN, facts__host_uuid__in=wanted).order_by("sort_name")) if uuid else []

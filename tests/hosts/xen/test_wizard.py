@@ -111,9 +111,19 @@ def test_a_member_whose_xe_hangs_is_put_where_it_was_begun_for(operator: Client,
 
 
 def test_a_clone_is_named_before_it_is_saved(operator: Client, credential: Credential, xen: XenPool) -> None:
-    Host.objects.create(name="twin", address="10.9.9.9", facts={"host_uuid": U1.upper()})
+    Host.objects.create(name="twin", address="10.9.9.9", kind="xenserver", facts={"host_uuid": U1.upper()})
     assert "one of the two is a clone" in page(operator, drafted(operator, credential, Way(xen, 1)))
     assert "is a clone" not in page(operator, drafted(operator, credential, Way(xen, 2)))
+
+
+def test_clones_that_are_in_no_pool_name_each_other(viewer: Client, credential: Credential, xen: XenPool) -> None:
+    facts = plain(parsed("xenserver65"))
+    first, other, alone = (
+        Host.objects.create(name=name, address=f"10.9.9.{number}", kind="xenserver", facts=facts | {"host_uuid": uuid})
+        for number, (name, uuid) in enumerate((("one", U1), ("two", U1.upper()), ("three", U2)), 1)
+    )
+    assert other.get_absolute_url() in viewer.get(first.get_absolute_url()).content.decode()
+    assert "has the same host UUID" not in viewer.get(alone.get_absolute_url()).content.decode()
 
 
 def test_a_hostile_name_of_a_pool_is_shown_as_text(operator: Client, credential: Credential, xen: XenPool) -> None:
