@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from opsportal.lab.machines import sandbox, sshd
+from opsportal.lab.machines.clients import Client, Malformed
 from opsportal.lab.machines.control import Control
 from opsportal.lab.machines.machine import Machine, Place
 from opsportal.lab.machines.sandbox import NoSandbox, Sandbox
-from opsportal.lab.machines.seat import Client, Seat, load
+from opsportal.lab.machines.seat import Seat, load
 from opsportal.lab.xen.world import PROGRAMS, Event, World
 
 log = logging.getLogger("opsportal.lab")
@@ -316,13 +317,16 @@ class Lab:
     def _read(self, seat: Seat, client: Client) -> None:
         try:
             data = client.socket.recv(65536)
+            if data:
+                seat.read(client, data)
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        if data:
-            seat.read(client, data, partial(self._release, seat))
-        else:
+        except Malformed as word:
+            log.warning("%s: a program inside sent %r, which is no message", client.machine.ident, str(word))
+            data = b""
+        if not data:
             self._release(seat, client)
 
     def _release(self, seat: Seat, client: Client) -> None:

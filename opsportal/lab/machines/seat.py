@@ -7,43 +7,19 @@ import json
 import logging
 import re
 import shlex
-import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opsportal.lab.machines import picture
+from opsportal.lab.machines.clients import Client
 from opsportal.lab.machines.machine import INVENTORY, Machine, host_key
-from opsportal.lab.xen.world import Call, Event, World
+from opsportal.lab.xen.world import Event, World
 
 log = logging.getLogger("opsportal.lab")
 
-LARGEST = 4 * 1024**2
-SEND_SECONDS = 2.0
 SAVE_SECONDS = 2.0
-
-PROMPTS = {"pool-eject", "host-forget", "host-declare-dead", "host-license-add", "vm-uninstall", "sr-destroy", "sr-forget"}
-FORCED = {"--force", "force=true"}
-
-
-def prompts(words: list[str]) -> bool:
-    """It may read what is typed: nothing else takes away the standard input of a script around it."""
-    program = words[0].rsplit("/", 1)[-1]
-    return program == "xe-reset-networking" or (program == "xe" and bool(PROMPTS & set(words)) and not FORCED & set(words))
-
-
-@dataclass
-class Client:
-    """A program inside a host that waits for its answer."""
-
-    machine: Machine
-    socket: socket.socket
-    buffer: bytes = b""
-    words: list[str] = field(default_factory=list)
-    call: Call | None = None
-    answered: bool = False
 
 
 class Seat:
@@ -121,7 +97,7 @@ class Seat:
 
     # Commands
 
-    def start(self, client: Client, stdin: str = "") -> None:
+    def start(self, client: Client, stdin: str) -> None:
         machine = client.machine
         machine.note(f"xe-cli: {shlex.join(map(_unsaid, client.words))}")
         self.catch_up()
@@ -144,37 +120,18 @@ class Seat:
             client.call.abandon()
         client.socket.close()
 
-    def read(self, client: Client, data: bytes, release: Callable[[Client], None]) -> None:
-        """What a program inside said: a whole line is a request."""
-        client.buffer += data
-        if len(client.buffer) > LARGEST:
-            release(client)
-        while b"\n" in client.buffer:
-            line, client.buffer = client.buffer.split(b"\n", 1)
-            try:
-                self._request(client, json.loads(line))
-            except (ValueError, KeyError, TypeError, OSError) as error:
-                log.warning("%s: a request was not understood: %s", client.machine.ident, error)
-                release(client)
-
-    def _request(self, client: Client, request: dict[str, Any]) -> None:
-        if not client.words:
-            client.words = [str(word) for word in request["words"]]
-            if prompts(client.words):
-                _send(client.socket, {"read": True})
-                return
-        if client.call is None:
-            self.start(client, str(request.get("stdin", "")))
+    def read(self, client: Client, data: bytes) -> None:
+        """What a program inside said. Raises `Malformed`, and OSError when it is gone."""
+        stdin = client.take(data)
+        if stdin is not None and client.call is None:
+            self.start(client, stdin)
 
     def _answer(self) -> None:
-        for client in [one for one in self.clients if one.call is not None and one.call.done and not one.answered]:
-            call = client.call
-            assert call is not None
-            client.machine.apply(call.writes)
+        for client in [one for one in self.clients if one.ready]:
+            assert client.call is not None
+            client.machine.apply(client.call.writes)
             with contextlib.suppress(OSError):
-                _send(client.socket, {"out": call.out, "err": call.err, "code": call.code})
-                client.socket.shutdown(socket.SHUT_WR)
-            client.answered = True
+                client.answer()
 
     def state(self) -> dict[str, Any]:
         """For pages: now (seconds of the world), hosts in the cloud's order, the newest events first."""
@@ -223,11 +180,6 @@ def load(folder: Path) -> Saved | None:
     except Exception:
         log.exception("The saved practice cloud in %s cannot be read; it begins anew.", folder)
         return None
-
-
-def _send(to: socket.socket, answer: dict[str, Any]) -> None:
-    to.settimeout(SEND_SECONDS)
-    to.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def _unsaid(word: str) -> str:

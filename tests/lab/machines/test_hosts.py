@@ -86,8 +86,8 @@ def test_many_commands_at_once_do_not_get_in_each_others_way(stage: Stage) -> No
 def test_a_detached_command_runs_once_is_followed_and_ends_with_its_code(stage: Stage) -> None:
     detached = Detached(stage.transport(HOST), ".opsportal/t")
     began = time.monotonic()
-    assert isinstance(detached.start("k", 1, Command(script="for n in 1 2 3; do echo $n; sleep 0.2; done; exit 7")), Started)
-    assert time.monotonic() - began < 0.5
+    assert isinstance(detached.start("k", 1, Command(script="for n in 1 2 3; do echo $n; sleep 1; done; exit 7")), Started)
+    assert time.monotonic() - began < 2.5, "starting does not wait for the end"
     assert b"".join(detached.follow("k", 0, 10)) == b"1\n2\n3\n"
     until(lambda: detached.poll("k").state.code == 7)
     assert not isinstance(detached.start("k", 1, Command(("false",))), Started)
@@ -116,13 +116,13 @@ def test_reboot_typed_on_the_host_reboots_it(stage: Stage) -> None:
 
 def test_a_pulled_plug_ends_connections_without_an_exit_code(stage: Stage) -> None:
     def pull() -> None:
-        time.sleep(0.5)
+        until(lambda: stage.machine(HOST).disk.read("/root/begun") is not None)
         with stage.world() as world:
             world.pull_plug(HOST)
 
     threading.Thread(target=pull).start()
     with pytest.raises(TransportError) as raised:
-        stage.run(HOST, "sleep", "60")
+        stage.run(HOST, script="echo >/root/begun; sleep 60")
     assert "not known" in str(raised.value)
 
 
@@ -139,9 +139,7 @@ def test_a_cut_network_answers_nothing_and_loses_nothing(stage: Stage) -> None:
 def test_a_hanging_xe_ends_with_its_time_limit(stage: Stage) -> None:
     with stage.world() as world:
         world.hang_xe(HOST, 100_000)
-    began = time.monotonic()
-    assert stage.run(HOST, "timeout", "1", "xe", "host-list").exit == 124
-    assert time.monotonic() - began < 3
+    assert stage.run(HOST, "timeout", "1", "xe", "host-list", timeout=30).exit == 124
 
 
 def test_who_may_log_in(stage: Stage, tmp_path: Path) -> None:
