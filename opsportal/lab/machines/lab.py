@@ -38,6 +38,8 @@ NAP_AFTER = 60.0
 """Real seconds after which a sandbox without any process but its agent is put away. Nothing of the host is lost by that."""
 
 WAIT_SECONDS = 30.0
+PAUSE_AFTER_MISTAKE = 0.2
+"""So that one which comes again and again does not fill the disk."""
 
 
 class Lab:
@@ -167,6 +169,7 @@ class Lab:
                 do()
         except Exception:
             log.exception("The practice cloud stumbled")
+            time.sleep(PAUSE_AFTER_MISTAKE)
 
     def _wait(self) -> float:
         waits = [seat.wait() for seat in self.seats.values()]

@@ -15,11 +15,12 @@ from typing import Any
 from opsportal.lab.machines import picture
 from opsportal.lab.machines.clients import Client
 from opsportal.lab.machines.machine import INVENTORY, Machine, host_key
-from opsportal.lab.xen.world import Event, World
+from opsportal.lab.xen.world import Call, Event, World
 
 log = logging.getLogger("opsportal.lab")
 
 SAVE_SECONDS = 2.0
+STUMBLED = "The practice cloud's simulator stumbled over this command. Its log says how.\n"
 
 
 class Seat:
@@ -101,7 +102,11 @@ class Seat:
         machine = client.machine
         machine.note(f"xe-cli: {shlex.join(map(_unsaid, client.words))}")
         self.catch_up()
-        client.call = self.world.start(machine.ident, client.words, self.seen(machine), stdin)
+        try:
+            client.call = self.world.start(machine.ident, client.words, self.seen(machine), stdin)
+        except Exception:
+            log.exception("%s: the simulator stumbled over %s", machine.ident, client.words[:3])
+            client.call = Call(done=True, err=STUMBLED, code=70)
         self.dirty = True
 
     def seen(self, machine: Machine) -> dict[str, str | None]:

@@ -12,14 +12,16 @@ import pytest
 
 from hosts import connections
 from hosts.facts.linux import LinuxBasics
+from hosts.models import Host
 from opsportal.lab.machines import lab as labs
+from opsportal.lab.xen.world import World
 from opsportal.secrets.value import Secret
 from opsportal.transport.command import Command
 from opsportal.transport.detached import Detached, Kind, Started
-from opsportal.transport.errors import AuthenticationFailed, NoExitStatus, TimedOut, TransportError, Unreachable
+from opsportal.transport.errors import AuthenticationFailed, NoCommonAlgorithm, NoExitStatus, TimedOut, TransportError, Unreachable
 from opsportal.transport.host_keys import HostKey
 from opsportal.transport.ssh import Pool, SshTarget
-from tests.lab.machines.stage import Stage
+from tests.lab.machines.stage import Stage, running
 
 HOST = "xen-a1"
 
@@ -179,3 +181,36 @@ def test_all_hosts_are_on_loopback_at_one_port(stage: Stage) -> None:
     places: list[Any] = [machine.place for machine in stage.lab.machines("1").values()]
     assert all(place.address.startswith("127.77.1.") for place in places)
     assert len({place.address for place in places}) == len(places) and len({place.port for place in places}) == 1
+
+
+def test_an_old_host_is_reached_only_when_it_is_marked_legacy(tmp_path: Path, settings: object, db: None) -> None:
+    with running(tmp_path, settings, lambda: World.pool("6.2", hosts=1)) as stage:
+        host = stage.host("xen1")
+        assert host.legacy and "6.2" in stage.run("xen1", "cat", "/etc/redhat-release").out
+        Host.objects.filter(pk=host.pk).update(legacy=False)
+        connections.forget_all()
+        with pytest.raises(NoCommonAlgorithm, match="marked as legacy"):
+            stage.run("xen1", "true")
+
+
+@pytest.mark.parametrize(("typed", "said"), [("yes", "will attempt to restart"), ("no", "Aborted (you typed: 'no')")])
+def test_a_prompt_gets_what_is_typed(stage: Stage, typed: str, said: str) -> None:
+    member = [
+        uuid
+        for uuid in stage.xe(HOST, "host-list", "--minimal").split(",")
+        if uuid != stage.xe(HOST, "pool-list", "params=master", "--minimal")
+    ][0]
+    for vm in filter(None, stage.xe(HOST, "vm-list", f"resident-on={member}", "is-control-domain=false", "--minimal").split(",")):
+        stage.xe(HOST, "vm-shutdown", f"uuid={vm}", "--force")
+    result = stage.run(HOST, "xe", "pool-eject", f"host-uuid={member}", stdin=f"{typed}\n")
+    assert "Type 'yes' to continue" in result.out and said in result.out, result
+
+
+def test_a_service_that_was_switched_on_runs_at_the_next_boot(stage: Stage) -> None:
+    script = "#!/bin/sh\nxe host-list --minimal >/root/ran\n"
+    stage.run(
+        HOST,
+        script="cat >/etc/init.d/mine && chmod 755 /etc/init.d/mine && chkconfig --add mine && chkconfig mine on && reboot",
+        stdin=script,
+    )
+    until(lambda: stage.machine(HOST).disk.read("/root/ran") is not None)
