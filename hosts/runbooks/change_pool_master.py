@@ -116,7 +116,8 @@ class ChangePoolMaster(HaRunbook[MasterParams]):
         found = survey(params.pool, facts)
         shown = now(found, facts)
         hosts = [{**row, "why_not": _why_not(found, host)} for row, host in zip(shown["hosts"], found.hosts, strict=True)]
-        return {**shown, "hosts": hosts, "chosen": params.host, "chosen_name": named(found, params.host)}
+        possible = any(not row["why_not"] for row in hosts)
+        return {**shown, "hosts": hosts, "possible": possible, "chosen": params.host, "chosen_name": named(found, params.host)}
 
     def plan(self, params: MasterParams, facts: FactSet) -> Iterable[Step]:
         found = survey(params.pool, facts)

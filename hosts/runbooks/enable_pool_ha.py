@@ -63,7 +63,8 @@ class EnablePoolHa(HaRunbook[EnableParams]):
             return {}
         found = survey(params.pool, facts)
         if page == "sr":
-            return {"srs": [_row(one) for one in ha_rules.carriers(found, facts)]}
+            rows = [_row(one) for one in ha_rules.carriers(found, facts)]
+            return {"srs": rows, "possible": any(not row["why_not"] for row in rows)}
         return {"timeout": params.timeout} if page == "timeout" else now(found, facts)
 
     def plan(self, params: EnableParams, facts: FactSet) -> Iterable[Step]:

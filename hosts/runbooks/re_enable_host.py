@@ -13,7 +13,7 @@ from hosts.xen.forms import DisabledHostForm
 from hosts.xen.ha_steps import SAYS_WHY, At, at
 from hosts.xen.master_steps import enabled, names
 from hosts.xen.pool_guards import dead
-from hosts.xen.pool_runbook import PoolRunbook, host_name, named, now, pool_page
+from hosts.xen.pool_runbook import PoolRunbook, host_name, now, pool_page
 from hosts.xen.state import XenHost
 from hosts.xen.survey import Survey, survey
 from opsportal.operations.facts import FactSet
@@ -149,7 +149,7 @@ class ReEnableHost(PoolRunbook[HostParams]):
         found = survey(params.pool, facts)
         shown = now(found, facts)
         hosts = [_row(row, unplugged(found, facts, row["uuid"])) for row in shown["hosts"]]
-        return {**shown, "hosts": hosts, "chosen": params.host, "chosen_name": named(found, params.host)}
+        return {**shown, "hosts": hosts, "possible": any(not row["why_not"] for row in hosts)}
 
     def plan(self, params: HostParams, facts: FactSet) -> Iterable[Step]:
         found = survey(params.pool, facts)

@@ -92,7 +92,7 @@ def save_page(operation: Operation, page: str, params: dict[str, Any], *, user: 
     """
     own_draft(operation, user)
     others = [slug for slug in operation.pages_done if slug != page]
-    done = others if typed else operation.pages_done if page in operation.pages_done else [*others, page]
+    done = others if typed is not None else operation.pages_done if page in operation.pages_done else [*others, page]
     kept = {slug: texts for slug, texts in operation.typed.items() if slug != page} | ({page: typed} if typed else {})
     if done == operation.pages_done and all(operation.params.get(name, _ABSENT) == value for name, value in params.items()):
         Operation.objects.filter(pk=operation.pk, state=OperationState.DRAFT).update(typed=kept)
