@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -25,6 +26,8 @@ from opsportal.web.access import PortalRequest, has_role, operator, viewer
 
 HISTORY_PAGE = 50
 SHOWN_VMS = 50
+RELIABLE = timedelta(hours=1)
+"""After this nobody should rely on a reading."""
 
 
 def _pool(pk: int) -> Pool:
@@ -71,6 +74,7 @@ def _look(request: PortalRequest, pool: Pool, state: PoolState | None) -> dict[s
         "open": opened,
         "busy": busy,
         "stamp": stamp,
+        "stale": pool.state_at is not None and pool.state_at < timezone.now() - RELIABLE,
         "token": secrets.token_hex(16),
         "unread": [] if state else list(pool.hosts.only("name", "address", "port", "contact", "contact_message")),
         "may_write": has_role(request.user, "operator"),

@@ -176,6 +176,15 @@ def test_a_state_of_an_older_portal_counts_as_not_read(viewer: Client) -> None:
     assert "The pool is read through its hosts" in shown(viewer, pool)
 
 
+def test_an_old_state_is_not_shown_as_if_it_were_true_now(viewer: Client) -> None:
+    pool = read(WELL)
+    Pool.objects.filter(pk=pool.pk).update(state_at=timezone.now() - timedelta(hours=2))
+    assert "This was read more than an hour ago" in shown(viewer, pool) and 'class="picture old"' in shown(viewer, pool)
+    Pool.objects.filter(pk=pool.pk).update(problem="xs1: no route.", problem_at=timezone.now())
+    page = shown(viewer, pool)
+    assert "How it stands now is not known" in page and "as it was <time" in page
+
+
 def test_a_kvm_cluster_is_its_hosts(viewer: Client) -> None:
     cloud = Cloud.objects.create(name="Berlin")
     pool = Pool.objects.create(name="kvm", cloud=cloud, kind="kvm")
