@@ -195,11 +195,11 @@ def test_an_old_host_is_reached_only_when_it_is_marked_legacy(tmp_path: Path, se
 
 @pytest.mark.parametrize(("typed", "said"), [("yes", "will attempt to restart"), ("no", "Aborted (you typed: 'no')")])
 def test_a_prompt_gets_what_is_typed(stage: Stage, typed: str, said: str) -> None:
-    member = [
+    member = next(
         uuid
         for uuid in stage.xe(HOST, "host-list", "--minimal").split(",")
         if uuid != stage.xe(HOST, "pool-list", "params=master", "--minimal")
-    ][0]
+    )
     for vm in filter(None, stage.xe(HOST, "vm-list", f"resident-on={member}", "is-control-domain=false", "--minimal").split(",")):
         stage.xe(HOST, "vm-shutdown", f"uuid={vm}", "--force")
     result = stage.run(HOST, "xe", "pool-eject", f"host-uuid={member}", stdin=f"{typed}\n")
