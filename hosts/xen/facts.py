@@ -146,7 +146,7 @@ def _host(host: Record) -> XenHost:
         hostname=field(host, "hostname"),
         address=field(host, "address"),
         enabled=truth(field(host, "enabled"), "whether a host is enabled"),
-        live=truth(field(host, "host-metrics-live"), "whether a host is live"),
+        live=_live(field(host, "host-metrics-live")),
         brand=software.get("product_brand", ""),
         version=software.get("product_version", ""),
         build=software.get("build_number", ""),
@@ -155,6 +155,11 @@ def _host(host: Record) -> XenHost:
         patches=tuple(sorted({*several(host.get("patches", ""), ", "), *several(host.get("updates", ""), ", ")})),
         ha_peers=tuple(sorted(several(host.get("ha-network-peers", "")))),
     )
+
+
+def _live(text: str) -> bool:
+    """A host without metrics, as one that joined and never came up, is not live."""
+    return text not in parsing.NOTHING and truth(text, "whether a host is live")
 
 
 SRS = ("uuid", "name-label", "type", "shared")

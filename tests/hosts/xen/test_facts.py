@@ -88,6 +88,11 @@ def test_hosts(tmp_path: Path) -> None:
     assert (second.name, second.enabled, second.live, second.patches) == (newer["name-label"], False, False, ())
 
 
+def test_a_host_without_metrics_is_not_live() -> None:
+    (found,) = PoolHosts("host:1").parse(out(printer.block(HOST | {"host-metrics-live": "<not in database>"})))
+    assert not found.live
+
+
 def test_updates_of_newer_versions_count_as_patches() -> None:
     (found,) = PoolHosts("host:1").parse(out(printer.block(HOST | {"updates": "d, c"})))
     assert found.patches == ("a", "b", "c", "d")
