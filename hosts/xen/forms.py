@@ -96,9 +96,12 @@ class TimeoutForm(forms.Form):
         help_text="For so long network or storage may be away before hosts fence themselves. 180 is what has stood the test.",
         widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
     )  # fmt: skip
-    outage = forms.IntegerField(label="An outage of so many seconds", initial=150, min_value=1, max_value=MOST, required=False)
+    outage = forms.IntegerField(label="Outage in the picture, seconds", initial=150, min_value=1, max_value=MOST, required=False)
     what = forms.ChoiceField(
-        label="of", choices=[(what.value, words) for what, words in WORDS.items()], initial=What.BOTH.value, required=False
+        label="What fails in the picture",
+        choices=[(what.value, words) for what, words in WORDS.items()],
+        initial=What.BOTH.value,
+        required=False,
     )
 
 

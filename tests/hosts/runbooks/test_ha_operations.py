@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from opsportal.operations.states import OperationState as S
 from opsportal.operations.states import StepState
 from tests.hosts.runbooks import scripted
 from tests.hosts.runbooks.known import NFS, U1, U2, U3
-from tests.hosts.runbooks.scripted import Clock, Scripted
+from tests.hosts.runbooks.scripted import Scripted
 from tests.operations.driving import draft, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,22 +24,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TO_2 = f"pool-designate-new-master host-uuid={U2}"
 ON = f"pool-ha-enable heartbeat-sr-uuids={NFS} ha-config:timeout=180"
 LOST = (75, "Lost connection to the server.\n")
-
-
-@pytest.fixture
-def people(person: Callable[..., User]) -> tuple[User, User, User]:
-    return person("olga", "operator"), person("anna", "approver"), person("ben", "approver")
-
-
-@pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path, db: None) -> Iterator[Scripted]:
-    settings.STATE_DIR = tmp_path
-    settings.TARGETS = {**settings.TARGETS, "host": "tests.hosts.runbooks.scripted.connect"}
-    registry.runbooks.cache_clear()
-    made = Scripted(Clock(monkeypatch))
-    scripted.POOL.append(made)
-    yield made
-    scripted.POOL.remove(made)
 
 
 def asked(book: str, people: tuple[User, ...], **params: Any) -> Operation:
