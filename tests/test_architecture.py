@@ -183,7 +183,9 @@ def test_pages_keep_to_the_content_security_policy(what: str) -> None:
 # Put together here, so that this file does not contain what it looks for. Root's .ssh and .opsportal are those of a host.
 UNFINISHED = re.compile(rf"\b({'|'.join(['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X', 'HA' + 'CK'])})\b")
 PRIVATE = re.compile(
-    "|".join([r"(?<![\w.])/wo" + r"rk/(main|shared)\b", r"/ro" + r"ot/\.(?!ssh\b|opsportal\b)", "files.pythonhos" + "ted", r"repo1\.ma" + "ven"])
+    "|".join(
+        [r"(?<![\w.])/wo" + r"rk/(main|shared)\b", r"/ro" + r"ot/\.(?!ssh\b|opsportal\b)", "files.pythonhos" + "ted", r"repo1\.ma" + "ven"]
+    )
 )
 TEXTS = {".py", ".html", ".css", ".js", ".sh", ".md", ".toml", ".txt", ".cfg", ".svg", ""}
 
