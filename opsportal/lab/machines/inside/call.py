@@ -46,7 +46,30 @@ class Lab:
         self.left += data
 
 
+def given(words: list[str]) -> list[str]:
+    """With what the real `xe` reads by itself: further arguments from ~/.xe, user and password from the file after -pwf."""
+    found = list(words)
+    if "-pwf" in found[:-1]:
+        at = found.index("-pwf")
+        user, password = (*_lines(found[at + 1]), "", "")[:2]
+        found[at : at + 2] = ["-u", user, "-pw", password]
+    return found + [line for line in _lines(os.environ.get("HOME", "/") + "/.xe") if "=" in line]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return [line for line in os.fsdecode(_everything(descriptor)).split("\n") if line]
+    finally:
+        os.close(descriptor)
+
+
 def main(words: list[str]) -> int:
+    if words[0] == "xe":
+        words = given(words)
     try:
         lab = Lab()
         lab.send(b"words", b"\0".join(map(os.fsencode, words)))
