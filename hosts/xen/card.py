@@ -106,7 +106,9 @@ def make(pool: str, cloud: str, uuid: str, state: PoolState | None, rows: Iterab
 
 
 def _machine(row: Row) -> Machine:
-    return Machine(rules.shown(row.name, 64), typed(row.address, "ADDRESS"), typed(row.uuid, "HOST-UUID"), row.master)
+    """By the address that the pool itself uses: the portal may reach the host by another one."""
+    address = row.record.address if row.record else row.address
+    return Machine(rules.shown(row.name, 64), typed(address, "ADDRESS"), typed(row.uuid, "HOST-UUID"), row.master)
 
 
 def _srs(state: PoolState | None) -> tuple[Sr, ...]:

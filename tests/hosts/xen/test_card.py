@@ -63,6 +63,11 @@ def test_the_dead_master_is_named_and_every_survivor_has_its_address() -> None:
     assert order == sorted(order)
 
 
+def test_the_pools_own_addresses_count_and_not_how_the_portal_reaches_a_host() -> None:
+    elsewhere = replace(WELL, members=tuple(replace(one, address=f"192.0.2.{one.pk}") for one in WELL.members))
+    assert "192.0.2" not in card.text(made(elsewhere), NOW)
+
+
 def test_force_comes_before_the_toolstack() -> None:
     assert commands(made(WELL), "HA is on and the pool has lost itself") == ["xe host-emergency-ha-disable --force", "xe-toolstack-restart"]
 
