@@ -31,15 +31,15 @@ from opsportal.operations.steps import Step
 
 @dataclass(frozen=True)
 class AddParams:
-    """`host` is the inventory's number of the host that joins, `credential` that of the password of root on the pool master."""
+    """`joiner` is the inventory's number of the host that joins, `credential` that of the password of root on the pool master."""
 
     pool: int = 0
-    host: int = 0
+    joiner: int = 0
     credential: int = 0
 
 
 class JoinerForm(forms.Form):
-    host = forms.ModelChoiceField(
+    joiner = forms.ModelChoiceField(
         Host.objects.filter(kind__in=(Kind.XENSERVER, Kind.XCP_NG)).order_by("sort_name"), label="Host that joins",
         empty_label="Choose a host", help_text="Alone in its own pool, with the same version, patches and processors, and nothing running.",
     )  # fmt: skip
@@ -71,22 +71,22 @@ class AddHost(HaRunbook[AddParams]):
     guards = (*HEALTHY, *membership_guards.JOINING, versions_for_ha, *pool_guards.COMES_BACK)
 
     def subject(self, params: AddParams) -> str:
-        host = Host.objects.filter(pk=params.host).first()
+        host = Host.objects.filter(pk=params.joiner).first()
         return f"{host} to {super().subject(params)}" if host else super().subject(params)
 
     def locks(self, params: AddParams) -> Iterable[str]:
         yield from super().locks(params)
-        if params.host:
-            yield f"host:{params.host}"
+        if params.joiner:
+            yield f"host:{params.joiner}"
 
     def look(self, page: str, params: AddParams, facts: FactSet) -> dict[str, Any]:
         if not params.pool:
             return {}
         found = survey(params.pool, facts)
         shown = now(found, facts)
-        if not params.host:
+        if not params.joiner:
             return shown
-        row = facts(InventoryHost("portal", params.host))
+        row = facts(InventoryHost("portal", params.joiner))
         view = facts.try_(MemberView(row.target))
         if isinstance(view, FactError):
             return {**shown, "joiner": {"name": row.name, "problem": str(view)}}
@@ -94,7 +94,7 @@ class AddHost(HaRunbook[AddParams]):
 
     def plan(self, params: AddParams, facts: FactSet) -> Iterable[Step]:
         found = survey(params.pool, facts)
-        master, members, new = at(found, found.basics.master), everybody(found), joiner(params, facts)
+        master, members, new = at(found, found.basics.master), everybody(found), newcomer(params, facts)
         given = facts(InventoryCredential("portal", params.credential))
         was = before(found, facts)
         back = undone_by(self.title, "HA belongs to the pool with its new member now.")
@@ -120,15 +120,15 @@ class AddHost(HaRunbook[AddParams]):
         super().finished(operation_id, state)
         operation = Operation.objects.get(pk=operation_id)
         params = operation.parsed()
-        pool, host = Pool.objects.filter(pk=params.pool), Host.objects.filter(pk=params.host)
+        pool, host = Pool.objects.filter(pk=params.pool), Host.objects.filter(pk=params.joiner)
         if operation.steps.filter(key="joined", state=StepState.SUCCEEDED).exists():
             host.update(pool=params.pool, cloud=pool.values_list("cloud", flat=True)[:1])
         pool.update(next_read_at=timezone.now(), claim="")
         reading.ask(host)
 
 
-def joiner(params: AddParams, facts: FactSet) -> At:
-    row = facts(InventoryHost("portal", params.host))
+def newcomer(params: AddParams, facts: FactSet) -> At:
+    row = facts(InventoryHost("portal", params.joiner))
     view = facts(MemberView(row.target))
     host = joiner_host(row.target, view.uuid, facts)
     return At(view.uuid, row.name, row.target, host.address)

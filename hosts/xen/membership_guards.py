@@ -22,12 +22,12 @@ GIB = 1024**3
 
 
 class Adding(Protocol):
-    """`host` is the inventory's number of the joiner, `credential` that of the password of root on the pool master."""
+    """`joiner` is the inventory's number of the joiner, `credential` that of the password of root on the pool master."""
 
     @property
     def pool(self) -> int: ...
     @property
-    def host(self) -> int: ...
+    def joiner(self) -> int: ...
     @property
     def credential(self) -> int: ...
 
@@ -41,9 +41,9 @@ class Joiner:
 
 def joiner(params: Adding, facts: FactSet) -> Joiner | None:
     """None while none is chosen, or when it cannot be asked: `asked` says why."""
-    if not params.host:
+    if not params.joiner:
         return None
-    row = facts(InventoryHost("portal", params.host))
+    row = facts(InventoryHost("portal", params.joiner))
     view = facts.try_(MemberView(row.target))
     return None if isinstance(view, FactError) else Joiner(row, view, view.voice is Voice.ANSWERS and view.role is not Role.SLAVE)
 
@@ -63,17 +63,17 @@ def joiner_host(target: str, uuid: str, facts: FactSet) -> XenHost:
     source=JOIN,
 )
 def asked(params: Adding, facts: FactSet) -> Iterator[Finding]:
-    if not params.host:
+    if not params.joiner:
         return
-    row = facts(InventoryHost("portal", params.host))
+    row = facts(InventoryHost("portal", params.joiner))
     view = facts.try_(MemberView(row.target))
     if isinstance(view, FactError):
-        yield Finding(Level.BLOCK, f"{row.name} cannot be asked: {view}", "host")
+        yield Finding(Level.BLOCK, f"{row.name} cannot be asked: {view}", "joiner")
     elif view.role is Role.SLAVE:
         message = f"{row.name} follows a master already ({view.master_address}): the command would run there. Remove it from its pool."
-        yield Finding(Level.BLOCK, message, "host")
+        yield Finding(Level.BLOCK, message, "joiner")
     elif view.voice is not Voice.ANSWERS:
-        yield Finding(Level.BLOCK, f"The xapi of {row.name} does not answer: {view.said or view.voice}. Mend it first.", "host")
+        yield Finding(Level.BLOCK, f"The xapi of {row.name} does not answer: {view.said or view.voice}. Mend it first.", "joiner")
 
 
 @guard(
@@ -86,7 +86,7 @@ def alone(params: Adding, facts: FactSet) -> Iterator[Finding]:
     new = joiner(params, facts)
     if new and new.talks and len(hosts := facts(PoolHosts(new.row.target))) > 1:
         names = ", ".join(host.name for host in hosts if host.uuid != new.view.uuid)
-        yield Finding(Level.BLOCK, f"{new.row.name} is the master of {names}. Only a host that is alone can join.", "host")
+        yield Finding(Level.BLOCK, f"{new.row.name} is the master of {names}. Only a host that is alone can join.", "joiner")
 
 
 @guard(
@@ -101,11 +101,11 @@ def twin(params: Adding, facts: FactSet) -> Iterator[Finding]:
         return
     found = survey(params.pool, facts)
     for host in found.hosts:
-        if host.uuid == new.view.uuid and found.pool.pk == facts(InventoryPlace("portal", params.host)).pool:
-            yield Finding(Level.BLOCK, f"{new.row.name} is a member of {found.pool.name} already.", "host")
+        if host.uuid == new.view.uuid and found.pool.pk == facts(InventoryPlace("portal", params.joiner)).pool:
+            yield Finding(Level.BLOCK, f"{new.row.name} is a member of {found.pool.name} already.", "joiner")
         elif host.uuid == new.view.uuid:
             message = f"{new.row.name} has the uuid of {host.name}: it is a clone. Run “Make a cloned XenServer unique” on it first."
-            yield Finding(Level.BLOCK, message, "host")
+            yield Finding(Level.BLOCK, message, "joiner")
 
 
 @guard(
@@ -121,12 +121,12 @@ def version(params: Adding, facts: FactSet) -> Iterator[Finding]:
     master, mine = survey(params.pool, facts).master, joiner_host(new.row.target, new.view.uuid, facts)
     if (master.brand, master.version) != (mine.brand, mine.version):
         message = f"{new.row.name} runs {mine.brand} {mine.version}, the pool {master.brand} {master.version}. Install the same version."
-        yield Finding(Level.BLOCK, message, "host")
+        yield Finding(Level.BLOCK, message, "joiner")
         return
     old = mine.version.startswith(("5.", "6."))
     if master.build != mine.build:
         level = Level.BLOCK if old else Level.WARN
-        yield Finding(level, f"The builds differ: {mine.build} on {new.row.name}, {master.build} on the master.", "host")
+        yield Finding(level, f"The builds differ: {mine.build} on {new.row.name}, {master.build} on the master.", "joiner")
     yield from _patches(new.row.name, mine, master)
     yield from _processors(new.row.name, mine, master, old=old)
 
@@ -134,19 +134,19 @@ def version(params: Adding, facts: FactSet) -> Iterator[Finding]:
 def _patches(name: str, mine: XenHost, master: XenHost) -> Iterator[Finding]:
     missing, surplus = sorted(set(master.patches) - set(mine.patches)), sorted(set(mine.patches) - set(master.patches))
     if missing:
-        yield Finding(Level.BLOCK, f"{name} lacks {len(missing)} patches that the master has: {', '.join(missing[:5])}.", "host")
+        yield Finding(Level.BLOCK, f"{name} lacks {len(missing)} patches that the master has: {', '.join(missing[:5])}.", "joiner")
     if surplus:
-        yield Finding(Level.BLOCK, f"{name} has {len(surplus)} patches that the master lacks: {', '.join(surplus[:5])}.", "host")
+        yield Finding(Level.BLOCK, f"{name} has {len(surplus)} patches that the master lacks: {', '.join(surplus[:5])}.", "joiner")
 
 
 def _processors(name: str, mine: XenHost, master: XenHost, *, old: bool) -> Iterator[Finding]:
     here, there = mine.cpu.split(" "), master.cpu.split(" ")
     if here[0] != there[0]:
-        yield Finding(Level.BLOCK, f"{name} has processors of {here[0] or 'unknown'}, the pool of {there[0] or 'unknown'}.", "host")
+        yield Finding(Level.BLOCK, f"{name} has processors of {here[0] or 'unknown'}, the pool of {there[0] or 'unknown'}.", "joiner")
     elif here != there:
         message = f"The processor features of {name} differ from the master's."
         advice = "This version wants the same ones." if old else "The pool is levelled to what all have in common."
-        yield Finding(Level.BLOCK if old else Level.WARN, f"{message} {advice}", "host")
+        yield Finding(Level.BLOCK if old else Level.WARN, f"{message} {advice}", "joiner")
 
 
 @guard(
@@ -158,7 +158,7 @@ def _processors(name: str, mine: XenHost, master: XenHost, *, old: bool) -> Iter
 def vms(params: Adding, facts: FactSet) -> Iterator[Finding]:
     new = joiner(params, facts)
     if new and new.talks and (live := [vm.name or vm.uuid for vm in facts(PoolVms(new.row.target)) if vm.power != "halted"]):
-        yield Finding(Level.BLOCK, f"On {new.row.name} are {', '.join(live[:5])}, which are not halted. Shut them down first.", "host")
+        yield Finding(Level.BLOCK, f"On {new.row.name} are {', '.join(live[:5])}, which are not halted. Shut them down first.", "joiner")
 
 
 @guard(
@@ -174,7 +174,7 @@ def shared(params: Adding, facts: FactSet) -> Iterator[Finding]:
     own = [sr for sr in facts(PoolStorage(new.row.target)).srs if sr.shared and not (sr.type == "iso" and sr.name in TOOLS)]
     if own:
         names = ", ".join(f"{sr.name or sr.uuid} ({sr.type})" for sr in own)
-        yield Finding(Level.BLOCK, f"{new.row.name} has shared storage: {names}. Forget it first: xe sr-forget keeps the data.", "host")
+        yield Finding(Level.BLOCK, f"{new.row.name} has shared storage: {names}. Forget it first: xe sr-forget keeps the data.", "joiner")
 
 
 @guard(
@@ -186,7 +186,7 @@ def shared(params: Adding, facts: FactSet) -> Iterator[Finding]:
 def ha(params: Adding, facts: FactSet) -> Iterator[Finding]:
     new = joiner(params, facts)
     if new and (new.view.ha_armed or (new.talks and facts(PoolBasics(new.row.target)).ha_enabled)):
-        yield Finding(Level.BLOCK, f"HA is on for {new.row.name} itself. Turn it off there first.", "host")
+        yield Finding(Level.BLOCK, f"HA is on for {new.row.name} itself. Turn it off there first.", "joiner")
 
 
 @guard(
@@ -202,7 +202,7 @@ def network(params: Adding, facts: FactSet) -> Iterator[Finding]:
     for pif in facts(PoolPifs(new.row.target)):
         what = "a bond" if pif.bond_slaves else f"VLAN {pif.vlan}" if pif.vlan >= 0 else ""
         if what and (pif.management or not new.view.version.startswith("6.")):
-            yield Finding(Level.BLOCK, f"{pif.device} of {new.row.name} is {what}. Remove it first; the pool brings its own.", "host")
+            yield Finding(Level.BLOCK, f"{pif.device} of {new.row.name} is {what}. Remove it first; the pool brings its own.", "joiner")
 
 
 @guard(
@@ -217,15 +217,15 @@ def password(params: Adding, facts: FactSet) -> Iterator[Finding]:
         if not given.by_password or given.user != "root":
             message = f"{given.name} is not a password of root. The master's xapi knows no SSH key: add its password as a credential."
             yield Finding(Level.BLOCK, message, "credential")
-    if not params.host:
+    if not params.joiner:
         return
-    place = facts(InventoryPlace("portal", params.host))
+    place = facts(InventoryPlace("portal", params.joiner))
     if place.by_password and place.credential_pk != params.credential:
         message = f"{place.name} is reached with the password {place.credential}, which stops working when it joins: it takes the pool's."
-        yield Finding(Level.BLOCK, f"{message} Give it an SSH key first, or the credential with the pool's password afterwards.", "host")
+        yield Finding(Level.BLOCK, f"{message} Give it an SSH key first, or the credential with the pool's password afterwards.", "joiner")
     else:
         message = f"The root password of {place.name} becomes the pool's. Stored credentials with the old one stop working; SSH keys stay."
-        yield Finding(Level.NOTE, message, "host")
+        yield Finding(Level.NOTE, message, "joiner")
 
 
 JOINING = (asked, alone, twin, version, vms, shared, ha, network, password)

@@ -37,7 +37,7 @@ from tests.hosts.runbooks.known import (
     vm,
 )  # fmt: skip
 
-ADD = AddParams(pool=1, host=9, credential=5)
+ADD = AddParams(pool=1, joiner=9, credential=5)
 OWN = "99999999-0000-4000-8000-000000000000"
 PASSWORD = CalledCredential(5, "pool root", "root", True)
 
