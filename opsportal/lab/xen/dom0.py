@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsportal.lab.xen.model import Files, Machine, since
+from opsportal.lab.xen.model import Files, Machine, Role, since
 
 INVENTORY = "/etc/xensource-inventory"
 POOL_CONF = "/etc/xensource/pool.conf"
@@ -133,12 +133,12 @@ def host_uuid(machine: Machine) -> str:
     return inventory(machine).get("INSTALLATION_UUID", "")
 
 
-def role(machine: Machine) -> tuple[str, str]:
+def role(machine: Machine) -> tuple[Role, str]:
     """The word of pool.conf and the master's address, which may hold colons. What cannot be read is `broken`."""
     word, _, address = (machine.files.get(POOL_CONF) or "").strip().partition(":")
-    if word == "master" or (word == "slave" and address):
-        return word, address
-    return "broken", ""
+    if word == "master":
+        return "master", ""
+    return ("slave", address) if word == "slave" and address else ("broken", "")
 
 
 def pool_conf(master: str = "") -> Files:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsportal.lab.xen import dom0
-from opsportal.lab.xen.model import Database, Host, Machine, Network, Pbd, Pif, Pool, Site, Sr, Vm, since
+from opsportal.lab.xen.model import Database, Host, Machine, Network, Patch, Pbd, Pif, Pool, Site, Sr, Vm, since
 
 TEMPLATES = (
     "CentOS 7",
@@ -37,7 +37,6 @@ def host_record(machine: Machine, name: str) -> Host:
         software=dom0.software(machine),
         cpu=dict(machine.cpu),
         memory=machine.memory,
-        patches=list(machine.patches),
         edition=machine.edition,
     )
 
@@ -52,10 +51,19 @@ def own_record(site: Site, machine: Machine) -> Host:
 
 def add_host(site: Site, database: Database, machine: Machine, host: Host) -> None:
     database.hosts[host.uuid] = host
+    note_patches(machine, database)
     name = f"Control domain on host: {host.name}"
     database.vms[host.dom0] = Vm(host.dom0, name, "running", host.uuid, control_domain=True, memory=2 << 30, vcpus=4)
     for number, mac in enumerate(machine.nics):
         add_pif(site, database, machine, host, number, mac)
+
+
+def note_patches(machine: Machine, database: Database) -> None:
+    """xapi finds on the disk what was applied there, whatever the database says."""
+    for uuid, name in machine.patches.items():
+        patch = database.patches.setdefault(uuid, Patch(uuid, name, 55 << 20))
+        if dom0.host_uuid(machine) not in patch.hosts:
+            patch.hosts.append(dom0.host_uuid(machine))
 
 
 def add_pif(site: Site, database: Database, machine: Machine, host: Host, number: int, mac: str) -> None:

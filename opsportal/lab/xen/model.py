@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 VERSIONS = ("6.2", "6.5", "7.0", "8.2", "8.3")
 EventKind = Literal["down", "up", "fenced", "xapi-stopped", "xapi-started", "files"]
+Role = Literal["master", "slave", "broken"]
 Files = dict[str, str | None]
 
 
@@ -55,7 +56,6 @@ class Host:
     other_config: dict[str, str] = field(default_factory=dict)
     cpu: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
-    patches: list[str] = field(default_factory=list)
     edition: str = "free"
     memory: int = 64 << 30
     ha_statefiles: list[str] = field(default_factory=list)
@@ -214,7 +214,7 @@ class Xapi:
 
     state: Literal["stopped", "starting", "running", "emergency"] = "stopped"
     epoch: int = 0
-    role: Literal["master", "slave", "broken"] = "master"
+    role: Role = "master"
     master: str = ""
     error: list[str] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
@@ -224,7 +224,7 @@ class Xapi:
 @dataclass
 class Machine:
     """A physical host. `files` is the last known text of what xapi reads and owns; `group` the live set whose daemon runs on it;
-    `software` says where it differs from the others of its version."""
+    `software` says where it differs from the others of its version; `patches` are the names of applied hotfixes by their uuids."""
 
     id: str
     address: str
@@ -240,7 +240,7 @@ class Machine:
     edition: str = "free"
     software: dict[str, str] = field(default_factory=dict)
     password: str = "practice"  # noqa: S105
-    patches: list[str] = field(default_factory=list)
+    patches: dict[str, str] = field(default_factory=dict)
     heartbeat_script: bool = False
     files: dict[str, str | None] = field(default_factory=dict)
     database: Database | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import NAMESPACE_OID, uuid5
 
 from opsportal.lab.xen import dom0, ha, install, toolstack
-from opsportal.lab.xen.model import Bond, Database, Host, Machine, Network, Patch, Pbd, Pif, Pool, Site, Sr, Vdi, Vm, since
+from opsportal.lab.xen.model import Bond, Database, Host, Machine, Network, Pbd, Pif, Pool, Site, Sr, Vdi, Vm
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Wanted:
     password: str = "practice"  # noqa: S105
 
 
+HOTFIXES = {"6.2": ("XS62ESP1",), "6.5": ("XS65ESP1",), "7.0": ("XS70E004",)}
 CPU = {
     "cpu_count": "16",
     "socket_count": "2",
@@ -67,6 +68,7 @@ def _machine(site: Site, wanted: Wanted, number: int) -> Machine:
         brand=wanted.brand,
         dns_name=name,
         gateway=f"{wanted.network}1",
+        patches={str(uuid5(NAMESPACE_OID, name)): name for name in HOTFIXES.get(wanted.version, ())},
         nics=[_mac(site) for _ in range(4 if wanted.bonds else 2)],
         cpu=dict(CPU),
         password=wanted.password,
@@ -112,7 +114,6 @@ def _database(site: Site, wanted: Wanted, machines: list[Machine]) -> Database:
             _add_bond(site, database, row)
     shared = _add_shared(site, wanted, database)
     _add_guests(site, wanted, database, rows, shared)
-    _add_patches(wanted, database, machines)
     install.add_templates(site, database)
     return database
 
@@ -170,16 +171,6 @@ def _add_guests(site: Site, wanted: Wanted, database: Database, rows: list[Host]
         host = "" if halted else rows[number % len(rows)].uuid
         vm = Vm(site.uuid(), name, "halted" if halted else "running", host, vdis=[vdi.uuid])
         database.vms[vm.uuid] = vm
-
-
-def _add_patches(wanted: Wanted, database: Database, machines: list[Machine]) -> None:
-    name = {"6.2": "XS62ESP1", "6.5": "XS65ESP1", "7.0": "XS70E004"}.get(wanted.version)
-    if name is None or since(wanted.version, "8.2"):
-        return
-    patch = Patch(str(uuid5(NAMESPACE_OID, name)), name, 55 << 20, list(database.hosts))
-    database.patches[patch.uuid] = patch
-    for machine in machines:
-        machine.patches = [patch.uuid]
 
 
 def _arm(site: Site, wanted: Wanted, machines: list[Machine]) -> None:

@@ -75,7 +75,7 @@ def _reconnect(site: Site, job: Job) -> None:
 def connect(site: Site, machine: Machine) -> None:
     """The second half of a start: find the role, then lead or follow."""
     xapi = machine.xapi
-    xapi.role, xapi.master = dom0.role(machine)  # type: ignore[assignment]
+    xapi.role, xapi.master = dom0.role(machine)
     if xapi.role == "broken":
         emergency(site, machine, ["HOST_BROKEN"], 60.0)
     elif xapi.role == "master":
@@ -176,6 +176,7 @@ def _running(site: Site, machine: Machine, database: Database, row: Host) -> Non
                 other.silent_since = site.now
     row.hostname, row.address, row.live, row.silent_since = machine.hostname, machine.address, True, None
     row.software, row.edition = dom0.software(machine), machine.edition
+    install.note_patches(machine, database)
     if machine.booted:
         machine.booted = False
         _after_boot(site, machine, database, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from opsportal.lab.xen.model import since
@@ -142,7 +143,7 @@ def _register(name: str, table: Table) -> None:
         "param-clear": _clear,
     }
     for ending, act in kinds.items():
-        command(f"{name}-{ending}", first=table.first)(lambda ask, act=act: act(ask, table))  # type: ignore[misc]
+        command(f"{name}-{ending}", first=table.first)(partial(act, table=table))
 
 
 for _name, _table in TABLES.items():

@@ -133,9 +133,9 @@ def test_licence_patches_and_shared_storage() -> None:
     world.machine("new1").edition = "premium"
     assert outcome(join(world), "7.0") == "LICENSE_HOST_POOL_MISMATCH"
     world = with_joiner("6.2")
-    world.machine("new1").patches = []
-    world.machine("xen1").patches = ["XS62E001"]
-    assert "reason: Patches applied differ: Remote has XS62E001" in join(world).err
+    world.machine("new1").patches = {}
+    world.machine("xen1").patches = {"e1": "XS62E001"}
+    assert "reason: Patches applied differ: Remote has e1" in join(world).err
     world = with_joiner()
     joiner = db(world, "new1")
     local = next(sr for sr in joiner.srs.values() if sr.name == "Local storage")
@@ -181,6 +181,8 @@ def test_making_a_clone_unique() -> None:
     assert world.run("xen-c2", "xe", "host-param-set", f"uuid={U2}", "name-label=xen-c2").code == 0
     assert xe(world, "host-list params=name-label --minimal", "xen-c2").out == "xen-c2\n"
     assert world.machine("xen-c2").boots == 2
+    assert xe(world, "patch-list params=name-label,hosts --minimal", "xen-c2").out == "XS65ESP1\n"
+    assert xe(world, f"host-param-get uuid={U2} param-name=patches", "xen-c2").out != "\n"
 
 
 def test_without_a_yes_the_network_stays() -> None:
