@@ -111,6 +111,13 @@ class Switches:
     managers: tuple[str, ...]
     ssl: Ssl | None
     external_ids: Pairs
+    datapaths: tuple[str, ...] = ()
+    """Kinds of datapath that ovs-vswitchd offers; empty where it does not say (before 2.4)."""
+
+    @property
+    def datapath(self) -> str:
+        """What a new bridge has to be told: "" for the kernel's, which is the default, or "netdev" where there is no other."""
+        return "netdev" if "netdev" in self.datapaths and "system" not in self.datapaths else ""
 
     def bridge(self, name: str) -> Bridge | None:
         return next((bridge for bridge in self.bridges if bridge.name == name), None)

@@ -65,6 +65,7 @@ def switches(rows: dict[str, list[Row]]) -> Switches:
         managers=tuple(sorted(ovsdb.text(row["target"]) for row in rows["Manager"])),
         ssl=_ssl(rows["SSL"][0]) if rows["SSL"] else None,
         external_ids=ovsdb.pairs(top.get("external_ids")),
+        datapaths=tuple(sorted(str(kind) for kind in ovsdb.many(top.get("datapath_types", ["set", []])))),
     )
 
 
