@@ -46,7 +46,7 @@ def pool(request: PortalRequest, pk: int) -> HttpResponse:
     if request.htmx and request.GET.get("seen") == look["stamp"]:
         return HttpResponse(status=204)
     if request.htmx:
-        return render(request, "hosts/_pool.html", look)
+        return render(request, "hosts/_pool_live.html", {**look, "news": pools.news(pool)})
     return render(request, "hosts/pool.html", {**look, **_clock(request, pool, state), "books": pools.books(), "news": pools.news(pool)})
 
 

@@ -216,6 +216,7 @@ class TestWorkers:
         keep(pool, with_host(2, enabled=False))
         part = shown(viewer, pool, f"?seen={seen}", **HTMX)
         assert "xs2 is disabled" in part and "<html" not in part
+        assert part.count('hx-swap-oob="true"') == 2, "the record beside the page and the news move with it"
 
     def test_what_changed_since_the_last_reading(self, viewer: Client) -> None:
         pool = read(WELL)
