@@ -4,11 +4,11 @@ PYTHON ?= python3
 PREPARE = @$(PYTHON) opsportal/embedded/prepare.py
 VENV = .venv/bin/python
 # Tests which take minutes or need a server of their own have targets of their own.
-QUICK = not (browser or build or chaos or postgres)
+QUICK = not (browser or build or chaos or postgres or network)
 # Tests that ask no database prove nothing new on another one.
 NO_DATABASE = tests/embedded tests/secrets tests/transport tests/test_architecture.py tests/test_settings.py
 
-.PHONY: run lab test test-browser test-build test-postgres test-chaos check bench clean
+.PHONY: run lab test test-browser test-build test-postgres test-network test-chaos check bench clean
 
 run:
 	@$(PYTHON) opsportal/embedded/prepare.py run && exec $(VENV) -m opsportal.embedded
@@ -31,7 +31,12 @@ test-build:
 
 test-postgres:
 	$(PREPARE) ci
-	$(VENV) -m tests.postgres.server $(VENV) -m pytest -n 2 -m "not (build or chaos or browser)" $(NO_DATABASE:%=--ignore=%) $(ARGS)
+	$(VENV) -m tests.postgres.server $(VENV) -m pytest -n 2 -m "not (build or chaos or browser or network)" $(NO_DATABASE:%=--ignore=%) $(ARGS)
+
+# Real hosts with Open vSwitch in namespaces of this machine; needs root.
+test-network:
+	$(PREPARE) ci
+	$(VENV) -m pytest -m network $(ARGS)
 
 test-chaos:
 	$(PREPARE) test

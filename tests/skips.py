@@ -10,9 +10,12 @@ from collections import Counter
 
 import pytest
 
-COUNTED = ("browser", "build", "chaos", "postgres")
+COUNTED = ("browser", "build", "chaos", "postgres", "network")
+CANNOT = "CANNOT HERE:"
+"""Begins the reason of a test that this machine can never run, whatever is installed on it. It is named, and no failure."""
 
 _skipped: list[str] = []
+_impossible: list[str] = []
 _passed: Counter[str] = Counter()
 
 
@@ -20,7 +23,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     marks = [mark for mark in COUNTED if mark in report.keywords]
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        _skipped.append(f"{report.nodeid}: {reason}")
+        (_impossible if CANNOT in reason else _skipped).append(f"{report.nodeid}: {reason}")
     elif report.when == "call" and report.passed:
         _passed.update(marks)
 
@@ -31,6 +34,8 @@ def _complaints() -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _impossible:
+        terminalreporter.line(line)
     if complaints := _complaints():
         terminalreporter.section("not run, which counts as a failure here")
         for line in complaints:

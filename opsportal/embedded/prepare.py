@@ -40,7 +40,20 @@ NEEDS = {
         "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
     },
     "test": {"sshd": "openssh-server"},
-    "ci": {"chromium": "chromium", "initdb": "postgresql", "redis-server": "redis-server"},
+    "ci": {
+        "chromium": "chromium",
+        "initdb": "postgresql",
+        "redis-server": "redis-server",
+        "ovs-vswitchd": "openvswitch-switch",
+        "/var/lib/openvswitch/pki": "openvswitch-pki",
+        "keepalived": "keepalived",
+        "ip": "iproute2",
+        "ping": "iputils-ping",
+        "ethtool": "ethtool",
+        "sudo": "sudo",
+        "dbus-daemon": "dbus",
+        "/lib/systemd/systemd": "systemd",
+    },
 }
 """Program (or file) to the Debian package that brings it. Each purpose needs those before it too."""
 

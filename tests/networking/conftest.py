@@ -18,12 +18,14 @@ from hosts.models import Credential, Host, HostKey, Kind
 from opsportal.operations import approval, followers, planning, registry
 from opsportal.operations.models import Operation
 from opsportal.secrets.store import make_keyring
-from tests.networking.ground import Ground, GroundHost, missing
+from tests.networking.ground import Ground, GroundHost, cannot, missing
 from tests.operations.driving import draft, run
 
 
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Ground]:
+    if why := cannot():
+        pytest.skip(f"CANNOT HERE: {why}. What real switches do was not tested.")
     if why := missing():
         if os.environ.get("CI") == "true":
             pytest.fail(f"NO TEST HOSTS: {why}.")

@@ -7,6 +7,6 @@
     eth3 of each host -- br-underlay of Open vSwitch, 198.19.200.11, .12: where tunnels leave
 """
 
-from tests.networking.ground.machines import Ground, GroundHost, missing
+from tests.networking.ground.machines import Ground, GroundHost, cannot, missing
 
-__all__ = ["Ground", "GroundHost", "missing"]
+__all__ = ["Ground", "GroundHost", "cannot", "missing"]

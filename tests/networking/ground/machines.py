@@ -32,16 +32,25 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 
 def missing() -> str:
-    """Why machines cannot be booted here, or ""."""
+    """Packages that are not installed, or ""."""
+    absent = sorted({package for path, package in NEEDED.items() if not Path(path).exists()})
+    return f"missing packages: {' '.join(absent)}" if absent else ""
+
+
+def cannot() -> str:
+    """Why this machine can never boot them, whatever is installed on it, or ""."""
     if os.geteuid():
         return "it needs root, for network namespaces and overlay mounts"
-    if absent := sorted({package for path, package in NEEDED.items() if not Path(path).exists()}):
-        return f"missing packages: {' '.join(absent)}"
     if not Path("/dev/net/tun").exists():
         return "there is no /dev/net/tun"
     if "overlay" not in Path("/proc/filesystems").read_text():
         return "the kernel has no overlay file system"
-    return "" if _cgroups() else "no cgroup2 file system is mounted"
+    if not _cgroups():
+        return "no cgroup2 file system is mounted"
+    trial = subprocess.run(
+        ["unshare", "--mount", "--net", "--pid", "--cgroup", "--fork", "true"], capture_output=True, text=True, check=False
+    )
+    return f"namespaces are refused: {trial.stderr.strip()}" if trial.returncode else ""
 
 
 def _cgroups() -> Path | None:
