@@ -9,7 +9,8 @@ from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q, QuerySet, Value
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from hosts.models import Cloud, Contact, Credential, Host, Kind, Pool
 from opsportal.operations.models import Lock, Operation, Step
@@ -131,8 +132,13 @@ def credentials() -> QuerySet[Credential]:
 
 
 def clouds() -> QuerySet[Cloud]:
-    """With `host_count` and `pool_count`."""
-    return Cloud.objects.annotate(host_count=Count("hosts", distinct=True), pool_count=Count("pools", distinct=True))
+    """With `host_count` and `pool_count`. Each counted by itself: joined, they would multiply."""
+    return Cloud.objects.annotate(host_count=_counted(Host), pool_count=_counted(Pool))
+
+
+def _counted(model: type[Host | Pool]) -> Coalesce:
+    number = model._default_manager.filter(cloud=OuterRef("pk")).order_by().values("cloud").annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(number), 0)
 
 
 def holders(targets: Iterable[str]) -> dict[str, Operation]:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.utils import timezone
 
 from hosts import comparing, connections
@@ -182,7 +182,7 @@ def _update(names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
     """Sets the fields of each host; a row ends with the host's number. One statement for all: made anew for each host, it takes longer
     than asking the host.
     """
-    fields = [Host._meta.get_field(name) for name in (*names, "id")]
+    fields = [cast("Field[Any, Any]", Host._meta.get_field(name)) for name in (*names, "id")]
     columns = ", ".join(f"{field.column} = %s" for field in fields[:-1])
     values = [[field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)] for row in rows]
     with connection.cursor() as cursor:
