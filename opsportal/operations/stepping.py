@@ -193,7 +193,8 @@ def _proved(
     elif code is not None:
         _close(attempt)
         ended = "The command ended well, but" if code == 0 else f"{_exit_sentence(step, code)} And"
-        settle(step, StepState.FAILED, f"{ended} the proof fails: {why_not}")
+        said = f" It said: {step.progress['error']}" if code == 0 and step.progress.get("error") else ""
+        settle(step, StepState.FAILED, f"{ended} the proof fails: {why_not}{said}")
     elif planned.effect is not Effect.NON_IDEMPOTENT:
         _close(attempt)  # issuing it again is declared harmless: the next round makes a new attempt
     else:
