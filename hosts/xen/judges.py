@@ -73,15 +73,6 @@ def master_is(result: Result, wants: str) -> str:
     return _judged(result, rule)
 
 
-def pool_is(result: Result, wants: str) -> str:
-    """Of `xe pool-list params=uuid --minimal`. Wants the uuid of a pool."""
-
-    def rule(text: str) -> str:
-        return _same(parsing.uuid(_one(text, "the pool's uuid"), "the pool's uuid"), wants.lower(), "the pool")
-
-    return _judged(result, rule)
-
-
 def pool_conf_is(result: Result, wants: str) -> str:
     """Of `cat /etc/xensource/pool.conf`. Wants "master", "slave:ADDRESS", or "slave" for one of any master."""
     if result.exit:
@@ -195,12 +186,3 @@ def printed(result: Result, wants: str) -> str:
     if why := _failed(result):
         return why
     return "" if wants and wants in result.out else f"xe did not print {wants!r}; it said {errors.said(result.out).removesuffix('.')}"
-
-
-def equals(result: Result, wants: str) -> str:
-    """Of any `*-param-get` or `--minimal` with one value that is neither a flag nor a uuid. An empty answer never holds."""
-
-    def rule(text: str) -> str:
-        return _same(text.removesuffix("\n"), wants, "it") if text.strip() else "xe printed nothing"
-
-    return _judged(result, rule)

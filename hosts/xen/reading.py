@@ -22,7 +22,7 @@ from hosts.facts.portal import HostRow, PoolRow, row
 from hosts.models import Host, Pool, PoolReading
 from hosts.xen import changing, findings, twins
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolStorage, PoolVms, SrSpace
-from hosts.xen.state import HostVms, Member, MemberState, PoolState, Vm, VmTable
+from hosts.xen.state import HostVms, MemberState, PoolState, Vm, VmTable
 from hosts.xen.survey import Seen, speaker
 from opsportal.operations.facts import Fact, FactError
 from opsportal.operations.models import Operation
@@ -292,9 +292,3 @@ def trim() -> int:
     dull, _ = PoolReading.objects.filter(changed=False, at__lt=now - KEEP_UNCHANGED).delete()
     old, _ = PoolReading.objects.filter(changed=True, at__lt=now - KEEP_CHANGED).delete()
     return dull + old
-
-
-def member_of(pool: Pool, host: int) -> Member | None:
-    """What a host of the inventory (pk) said itself at the newest reading."""
-    state = before(pool)
-    return next((one.view for one in state.members if one.pk == host), None) if state else None
