@@ -24,7 +24,7 @@ RESTORATION = HA
 XAPI_DEFAULT = 60
 """Seconds that xapi takes when nobody gives a timeout."""
 
-READ = 15
+READ = 10
 """Seconds for a reading xe: a member whose xapi waits for its master does not return by itself."""
 
 AGAIN = 10
@@ -143,11 +143,11 @@ done | sort -u
 """
 
 
-def beats_on(member: At, sr: str) -> Condition:
+def beats_on(member: At, sr: str, within: int = 0) -> Condition:
     """Where the statefiles really lie: xapi picks an SR by itself when it does not understand the one it was given."""
     gist = "xe vdi-list uuid=STATEFILE params=sr-uuid --minimal"
     command = Command(script=LIMITED, argv=(str(2 * READ), "sh", "-c", STATEFILE_SRS), gist=gist)
-    return Condition("HA's statefiles lie on the SR that was chosen", command, "equals", sr, timeout=3 * READ, target=member.target)
+    return Condition("HA's statefiles lie on the SR that was chosen", command, "equals", sr, within, 3 * READ, member.target)
 
 
 def live(member: At, members: tuple[At, ...], within: int = 0) -> Condition:
@@ -203,7 +203,7 @@ def on(where: At, members: tuple[At, ...], beat: Heartbeat, *, why: str, undo: U
         effect=Effect.NON_IDEMPOTENT,
         interruptible=False,
         expect=(*asked, live(where, members, 60), plugged(where, members, beat.sr, 30)),
-        probe=(*(says(one, on=True, within=30) for one in members), has_timeout(where, beat.timeout), beats_on(where, beat.sr)),
+        probe=(*(says(one, on=True, within=30) for one in members), has_timeout(where, beat.timeout, 30), beats_on(where, beat.sr, 30)),
         undo=undo,
         danger=True,
         progress=SAYS_WHY,

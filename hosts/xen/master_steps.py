@@ -13,6 +13,9 @@ SWITCH = 300
 SETTLES = 600
 """Seconds until every xapi is back and follows: about a minute is usual, and start-up scripts can take several."""
 
+THERE = 60
+"""Seconds that a member may need to answer before the switch."""
+
 POOL_CONF = "/etc/xensource/pool.conf"
 
 
@@ -67,13 +70,13 @@ def enabled(member: At, where: At, *, state: bool = True, within: int = 0) -> Co
 
 def members_answer(target: At, old: At, members: tuple[At, ...]) -> Step:
     """Immediately before the switch: one dead host makes it fail half-way."""
-    asked = tuple(one for member in members for one in (names(member, old, 60), no_emergency(member, 60)))
+    asked = tuple(one for member in members for one in (names(member, old, THERE), no_emergency(member, THERE)))
     return Step(
         key="members-answer",
         target=target.target,
         title="Every member is there",
         why="The new master copies the database to every host first: with one that is dead the switch fails. xapi itself may not know yet.",
-        action=WaitFor((*asked, live(target, members, 60))),
+        action=WaitFor((*asked, live(target, members, THERE))),
         effect=Effect.NONE,
         interruptible=True,
         expect=(),

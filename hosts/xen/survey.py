@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hosts.facts.portal import HostRow, InventoryPool, PoolRow
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts
@@ -12,16 +12,20 @@ from opsportal.operations.facts import FactError, FactSet
 
 @dataclass(frozen=True)
 class Seen:
-    """A host of the inventory and what it said. `error` is set, and `view` is None, when it could not be asked."""
+    """A host of the inventory and what it said. `error` is set, and `view` is None, when it could not be asked.
+
+    `guess` is the uuid of the member that a host must be which cannot be asked and never was: by address, else by name.
+    """
 
     row: HostRow
     view: Member | None
     error: str = ""
+    guess: str = ""
 
     @property
     def uuid(self) -> str:
         """Its own word before the inventory's."""
-        return self.view.uuid if self.view else self.row.uuid
+        return self.view.uuid if self.view else self.row.uuid or self.guess
 
 
 @dataclass(frozen=True)
@@ -105,4 +109,14 @@ def survey(pool: int, facts: FactSet) -> Survey:
     facts.need(PoolBasics(first.target), PoolHosts(first.target))
     basics = facts(PoolBasics(first.target))
     hosts = facts(PoolHosts(first.target))
-    return Survey(found, seen, first, basics, tuple(sorted(hosts, key=lambda host: (host.name.lower(), host.uuid))))
+    return Survey(found, _guessed(seen, hosts), first, basics, tuple(sorted(hosts, key=lambda host: (host.name.lower(), host.uuid))))
+
+
+def _guessed(seen: tuple[Seen, ...], hosts: tuple[XenHost, ...]) -> tuple[Seen, ...]:
+    known = {one.uuid for one in seen}
+    left = [host for host in hosts if host.uuid not in known]
+    by_address = {host.address: host.uuid for host in left}
+    by_name = {name.lower(): host.uuid for host in left for name in (host.hostname, host.name)}
+    return tuple(
+        one if one.uuid else replace(one, guess=by_address.get(one.row.address) or by_name.get(one.row.name.lower(), "")) for one in seen
+    )
