@@ -33,7 +33,7 @@ class SeatForm(forms.Form):
 
     def act(self) -> str:
         control.reset(self.cleaned_data["seat"])
-        return "The practice cloud is as on the first day. Read its pools again to see it in the inventory."
+        return "The practice cloud is as on the first day."
 
 
 class SpeedForm(SeatForm):

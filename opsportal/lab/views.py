@@ -11,8 +11,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
+from hosts import tasks
+from hosts.models import Pool
+from hosts.xen import reading
 from opsportal.lab import control, exercises, stories
 from opsportal.lab.forms import FaultForm, SeatForm, SpeedForm
+from opsportal.lab.inventory_seed import cloud_name
 from opsportal.operations import audit
 from opsportal.web.access import PortalRequest, has_role, operator, viewer
 
@@ -71,4 +75,11 @@ def _act(request: PortalRequest, form: FaultForm | SeatForm | SpeedForm) -> Http
     else:
         audit.record(request.user, "lab.act", subject=form.cleaned_data["seat"], detail={"what": said})
         messages.success(request, said)
+        _read_again(form.cleaned_data["seat"])
     return redirect(f"{reverse('lab')}?{urlencode({'seat': form.cleaned_data['seat']})}")
+
+
+def _read_again(seat: str) -> None:
+    """The inventory shall not show for minutes what was true before."""
+    reading.ask(Pool.objects.filter(cloud__name=cloud_name(seat)))
+    tasks.wake_pools()

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from opsportal.lab import control
 from opsportal.operations.models import AuditEntry, Operation
@@ -39,6 +40,7 @@ def test_a_button_does_what_it_says(stage: Stage, operator: Client) -> None:
     assert f"The plug of {HOST} was pulled." in answer.content.decode()
     until(lambda: refused(stage))
     assert f"Switch {HOST} on" in read(operator)
+    assert stage.pool("practice-a").next_read_at <= timezone.now(), "the inventory looks again"
     assert AuditEntry.objects.filter(action="lab.act", subject="1").exists()
 
 
