@@ -244,7 +244,7 @@ class Nic:
 
 @dataclass(frozen=True)
 class Route:
-    """`to` is "default" or a network; `via` "" for a network on the link."""
+    """`to` is a network, 0.0.0.0/0 or ::/0 for the default; `via` "" for a network on the link."""
 
     to: str
     via: str

@@ -32,7 +32,8 @@ for folder in /sys/class/net/*; do
     "$(value "$folder/carrier" 0) ${master##*/}"
 done
 part addresses; ip -o addr show
-part routes; ip -o route show; ip -o -6 route show 2>/dev/null
+part routes; ip -o route show
+part routes6; ip -o -6 route show 2>/dev/null
 part ours; echo "$SSH_CONNECTION"
 part end
 """
@@ -40,6 +41,8 @@ part end
 """sysfs and the one-line form of `ip` are the same from CentOS 6 to today; `ip -j` is not there before 2018."""
 
 UP = 0x1
+NO_WAY = ("unreachable", "blackhole", "prohibit", "multicast", "anycast", "local", "broadcast", "fe80::/64")
+"""First words of lines that lead nowhere, or only to the link itself."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class KernelNetwork(Fact[Kernel]):
         if not nics:
             raise FactError("The host names no interface: /sys/class/net could not be read.")
         ours, address = _ours(parts["ours"], nics)
-        return Kernel(nics, tuple(_routes(parts["routes"])), ours, address)
+        return Kernel(nics, (*_routes(parts["routes"], "0.0.0.0/0"), *_routes(parts["routes6"], "::/0")), ours, address)
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,12 @@ def _addresses(lines: list[str]) -> Iterator[tuple[str, str]]:
             yield words[1].rstrip(":"), words[3] if "/" in words[3] else f"{words[3]}/{32 if words[2] == 'inet' else 128}"
 
 
-def _routes(lines: list[str]) -> Iterator[Route]:
+def _routes(lines: list[str], everything: str) -> Iterator[Route]:
+    """`everything` is what "default" stands for."""
     for line in lines:
         words = line.split()
-        if words and words[0] not in ("unreachable", "blackhole", "prohibit", "multicast", "anycast", "local", "broadcast", "fe80::/64"):
-            yield Route(words[0], _after(words, "via"), _after(words, "dev"))
+        if words and words[0] not in NO_WAY:
+            yield Route(everything if words[0] == "default" else words[0], _after(words, "via"), _after(words, "dev"))
 
 
 def _after(words: list[str], name: str) -> str:

@@ -255,14 +255,14 @@ class TestKernel:
 
     def test_a_default_route_and_unreachable_ones(self) -> None:
         routes = "default via 192.0.2.1 dev eth0 proto static\nunreachable 198.51.100.0/24\n"
-        said = f"== nics\neth0 physical aa:bb:cc:dd:ee:ff 1500 0x1003 1 \n== addresses\n== routes\n{routes}== ours\n\n== end\n"
+        said = f"== nics\neth0 physical aa:bb:cc:dd:ee:ff 1500 0x1003 1 \n== addresses\n== routes\n{routes}== routes6\ndefault via fe80::1 dev eth0\n== ours\n\n== end\n"
         found = KernelNetwork("host:1").parse(Result(0, said))
-        assert found.routes == (Route("default", "192.0.2.1", "eth0"),) and found.ours == ""
+        assert found.routes == (Route("0.0.0.0/0", "192.0.2.1", "eth0"), Route("::/0", "fe80::1", "eth0")) and found.ours == ""
 
     @pytest.mark.parametrize("nics", ["", "eth0 physical\n"])
     def test_no_interfaces_or_half_a_line_is_an_error(self, nics: str) -> None:
         with pytest.raises(FactError):
-            KernelNetwork("host:1").parse(Result(0, f"== nics\n{nics}== addresses\n== routes\n== ours\n== end\n"))
+            KernelNetwork("host:1").parse(Result(0, f"== nics\n{nics}== addresses\n== routes\n== routes6\n== ours\n== end\n"))
 
 
 def test_every_part_of_the_answer_has_a_name() -> None:
