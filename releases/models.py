@@ -92,6 +92,9 @@ class Build(models.Model):
             models.Index(fields=["ref", "-id"], name="build_ref"),
             models.Index(fields=["created_at"], name="build_created"),
             models.Index(fields=["-id"], condition=models.Q(keep=True), name="build_kept"),
+            # A search for a commit where the words have an index, too (PostgreSQL).
+            models.Index(fields=["commit"], name="build_commit"),
+            models.Index(fields=["built_commit"], name="build_built_commit"),
             # A search reads this from its new end, and nothing else: rows are wide.
             models.Index(
                 fields=["-id", "source", "schedule", "ref", "version", "keep", "operation", "said", "commit", "built_commit"],
