@@ -255,7 +255,8 @@ class TestKernel:
 
     def test_a_default_route_and_unreachable_ones(self) -> None:
         routes = "default via 192.0.2.1 dev eth0 proto static\nunreachable 198.51.100.0/24\n"
-        said = f"== nics\neth0 physical aa:bb:cc:dd:ee:ff 1500 0x1003 1 \n== addresses\n== routes\n{routes}== routes6\ndefault via fe80::1 dev eth0\n== ours\n\n== end\n"
+        nics, other = "eth0 physical aa:bb:cc:dd:ee:ff 1500 0x1003 1 \n", "default via fe80::1 dev eth0\n"
+        said = f"== nics\n{nics}== addresses\n== routes\n{routes}== routes6\n{other}== ours\n\n== end\n"
         found = KernelNetwork("host:1").parse(Result(0, said))
         assert found.routes == (Route("0.0.0.0/0", "192.0.2.1", "eth0"), Route("::/0", "fe80::1", "eth0")) and found.ours == ""
 
