@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from dataclasses import replace
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 VMS = VmTable(31, (HostVms(U1, running=12), HostVms(U3, running=8)), (Vm(VM1, "r-12-VM", "running", U1, "restart", True),), 1)
+NUMBERS = itertools.count(20)
 PIF = Pif("p1", U1, "bond0", "00:16:3e:00:00:01", -1, True, True, True, ("eth0", "eth1"), True)
 
 
@@ -37,8 +39,7 @@ def ill() -> PoolState:
 
 def made(state: PoolState) -> Pool:
     """Under names that no other test uses."""
-    number = secrets.randbelow(200) + 20
-    return read(state, f"pool-{secrets.token_hex(4)}", f"cloud-{secrets.token_hex(4)}", base=number)
+    return read(state, f"pool-{secrets.token_hex(4)}", f"cloud-{secrets.token_hex(4)}", base=next(NUMBERS))
 
 
 def complaints(page: Page) -> list[str]:
