@@ -94,7 +94,8 @@ def practice(forge: str) -> None:
 def practice_hosts(port: int) -> None:
     """Disks and keys of the practice cloud's hosts, and their places in the inventory."""
     call_command("lab_pools", port=port, seed=True, verbosity=0, stdout=(told := io.StringIO()))
-    say("practice", told.getvalue().strip())
+    for told_line in told.getvalue().splitlines():
+        say("practice", told_line)
 
 
 def administrator() -> None:

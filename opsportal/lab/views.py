@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,6 +18,7 @@ from hosts.xen import reading
 from opsportal.lab import control, exercises, stories
 from opsportal.lab.forms import FaultForm, SeatForm, SpeedForm
 from opsportal.lab.inventory_seed import cloud_name
+from opsportal.lab.participants import seat_of
 from opsportal.operations import audit
 from opsportal.web.access import PortalRequest, has_role, operator, viewer
 
@@ -26,15 +28,17 @@ from opsportal.web.access import PortalRequest, has_role, operator, viewer
 def lab(request: PortalRequest) -> HttpResponse:
     """?seat=NAME. A fragment for htmx, which asks again by itself."""
     try:
-        look = _look(request.GET.get("seat", ""))
+        look = _look(request.GET.get("seat", ""), seat_of(request.user))
     except control.NotRunning as error:
         look = {"away": str(error)}
     look["may_write"] = has_role(request.user, "operator")
     return render(request, "lab/_lab.html" if request.htmx else "lab/lab.html", look)
 
 
-def _look(wanted: str) -> dict[str, Any]:
-    names = control.seats()
+def _look(wanted: str, own: str) -> dict[str, Any]:
+    """A participant of a workshop sees the own seat alone."""
+    there = control.seats()
+    names = [own] if own in there else there
     seat = wanted if wanted in names else names[0]
     state = control.state(seat)
     if reached := exercises.reached(seat, state):
@@ -65,6 +69,8 @@ def speed(request: PortalRequest) -> HttpResponse:
 
 def _act(request: PortalRequest, form: FaultForm | SeatForm | SpeedForm) -> HttpResponse:
     """Does it, says what was done, and goes back to the seat."""
+    if form.is_valid() and seat_of(request.user) not in ("", form.cleaned_data["seat"]):
+        raise PermissionDenied("This seat of the practice cloud is somebody else's.")
     if not form.is_valid():
         messages.error(request, "This form was not understood. Load the page again, and use its buttons.")
         return redirect("lab")

@@ -12,7 +12,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from opsportal.lab import control
+from opsportal.lab import control, participants
+from opsportal.lab.machines.lab import Lab
+from opsportal.lab.xen.world import World
 from opsportal.operations.models import AuditEntry, Operation
 from tests.lab.machines.stage import Stage
 from tests.lab.machines.test_hosts import HOST, refused, until
@@ -84,3 +86,18 @@ def test_beginning_anew_forgets_what_was_solved(stage: Stage, operator: Client) 
     control.solved("1", ["refused"])
     operator.post(reverse("lab_reset"), {"seat": "1"})
     assert control.state("1")["done"] == []
+
+
+def test_a_participant_sees_and_disturbs_the_own_seat_alone(tmp_path: Path, settings: Any, db: None) -> None:
+    settings.STATE_DIR = tmp_path
+    with Lab(control.folder(), {"1": World.practice, "2": World.practice}):
+        assert participants.make(["1", "2"], tmp_path / "logins") == 4 and participants.make(["1", "2"], tmp_path / "logins") == 0
+        name, password = (tmp_path / "logins").read_text().splitlines()[2].split("\t")
+        client, user = Client(), User.objects.get(username=name)
+        assert name == "seat2" and user.check_password(password)
+        client.force_login(user)
+        assert "127.77.2.11" in read(client) and "127.77.1.11" not in read(client) and "Seat 1" not in read(client)
+        assert client.post(reverse("lab_fault"), {**FIELDS, "name": "pull_plug"}).status_code == 403
+        assert client.post(reverse("lab_fault"), {**FIELDS, "seat": "2", "name": "pull_plug"}).status_code == 302
+        powered = [control.state(seat)["hosts"][0]["powered"] for seat in "12"]
+        assert powered == [True, False]

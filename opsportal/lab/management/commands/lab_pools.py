@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from opsportal.lab import control
+from opsportal.lab import control, participants
 from opsportal.lab.inventory_seed import seed
 from opsportal.lab.machines import daemon, sandbox
 from opsportal.lab.machines.lab import Lab
@@ -33,7 +33,6 @@ class Command(BaseCommand):
             metavar="ADDRESS",
             help="one address for all hosts, each with a port of its own from --port on. Whoever reaches it can try to log in as root",
         )
-
         parser.add_argument("--seed", action="store_true", help="only put the hosts into the inventory and end; they need not run for it")
 
     def handle(self, *args: Any, seats: int, speed: float, port: int, folder: Path | None, listen: str, **options: Any) -> None:
@@ -43,7 +42,7 @@ class Command(BaseCommand):
             with daemon.held(place):
                 lab = daemon.make(place, seats, speed, port, listen)
                 if options["seed"]:
-                    self._seed(lab)
+                    self._seed(lab, place.parent / "participants.txt" if seats else None)
                 else:
                     daemon.serve(lab, lambda: self._tell(lab))
         except daemon.AlreadyRunning as error:
@@ -51,13 +50,16 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"Port {port} cannot be used for the practice hosts: {error.strerror or error}.") from None
 
-    def _seed(self, lab: Lab) -> None:
+    def _seed(self, lab: Lab, logins: Path | None) -> None:
+        """Into the inventory. For a workshop also its participants, whose passwords go into the file `logins`."""
         seed(lab)
         try:
             sandbox.check()
         except sandbox.NoSandbox as error:
             lab.problem = str(error)
         self._tell(lab)
+        if logins and participants.make(lab.seats, logins):
+            self.stdout.write(f"names and passwords of the participants: {logins}")
 
     def _tell(self, lab: Lab) -> None:
         hosts = [machine for seat in lab.seats.values() for machine in seat.machines.values()]
