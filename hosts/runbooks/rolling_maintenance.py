@@ -97,7 +97,13 @@ class RollingMaintenance(HaRunbook[MaintenanceParams]):
     pages = (
         pool_page("HA is off for the whole run: with it on, no host can be emptied under CloudStack, and a reboot may fence others."),
         Page("hosts", "Hosts", SkipForm, template="hosts/runbooks/turns.html"),
-        Page("work", "Work", WorkForm, help="Scripts and commands are part of the plan: the approver reads every line."),
+        Page(
+            "work",
+            "Work",
+            WorkForm,
+            "Scripts are part of the plan: the approver reads every line.",
+            "hosts/runbooks/turns.html",
+        ),
     )
     guards = (
         *(one for one in HEALTHY if one is not restorations_but_ha),

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hosts.facts.portal import HostRow, InventoryHost
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolStorage, PoolVms
-from hosts.xen.more_facts import Disk, DisksOn, InventoryCredential, InventoryPlace
+from hosts.xen.more_facts import Disk, DisksOn, InventoryCredential, InventoryPlace, Twins
 from hosts.xen.pool_guards import FEW
 from hosts.xen.state import Member, Role, Sr, Storage, Voice, XenHost
 from hosts.xen.survey import Survey, survey
@@ -106,6 +106,21 @@ def twin(params: Adding, facts: FactSet) -> Iterator[Finding]:
         elif host.uuid == new.view.uuid:
             message = f"{new.row.name} has the uuid of {host.name}: it is a clone. Run “Make a cloned XenServer unique” on it first."
             yield Finding(Level.BLOCK, message, "joiner")
+
+
+@guard(
+    "join.twin-elsewhere",
+    title="Its uuid is nowhere else",
+    reason="CloudStack knows hosts by their uuid and silently skips the second one, whatever pool it is in.",
+    source="CloudStack's XenServer discoverer: “Skipping … because … is already in the database.”",
+)
+def twin_elsewhere(params: Adding, facts: FactSet) -> Iterator[Finding]:
+    new = joiner(params, facts)
+    if new and (others := facts(Twins("portal", new.row.pk, new.view.uuid))):
+        message = (
+            f"{new.row.name} has the same uuid as {', '.join(others)}, by the inventory. One of them is a clone: make it unique first."
+        )
+        yield Finding(Level.BLOCK, message, "joiner", override=True)
 
 
 @guard(
@@ -228,7 +243,7 @@ def password(params: Adding, facts: FactSet) -> Iterator[Finding]:
         yield Finding(Level.NOTE, message, "joiner")
 
 
-JOINING = (asked, alone, twin, version, vms, shared, ha, network, password)
+JOINING = (asked, alone, twin, twin_elsewhere, version, vms, shared, ha, network, password)
 
 
 class Removing(Protocol):

@@ -27,7 +27,10 @@ READ_FILE = f'[ -e "$1" ] || exit {ABSENT}; cat "$1"'
 
 @dataclass(frozen=True)
 class FileText(Fact[str | None]):
-    """What a file says; None when there is none."""
+    """A file of the host.
+
+    None when there is none.
+    """
 
     path: str
 
@@ -44,7 +47,7 @@ class FileText(Fact[str | None]):
 
 @dataclass(frozen=True)
 class Programs(Fact[tuple[str, ...]]):
-    """Which of some paths can be executed, in the given order."""
+    """Which programs the host has, of those that the work needs."""
 
     paths: tuple[str, ...]
 
@@ -109,7 +112,10 @@ part end
 
 @dataclass(frozen=True)
 class WhoItWas(Fact[Identity]):
-    """Pinned: what takes the identity away goes on, after a failure in the middle, with what it was at first."""
+    """Who the host was: its inventory file, its pool, its name and its management interface.
+
+    Pinned: what takes the identity away goes on, after a failure in the middle, with what it was at first.
+    """
 
     pinned = True
     timeout: ClassVar[float] = 75
@@ -145,7 +151,10 @@ DISKS = ("uuid", "name-label", "sr-uuid", "virtual-size")
 
 @dataclass(frozen=True)
 class DisksOn(Fact[tuple[Disk, ...]]):
-    """The virtual disks on one SR, by name. Volatile: in a cloud disks come and go."""
+    """The virtual disks on one SR.
+
+    Volatile: in a cloud disks come and go.
+    """
 
     sr: str
     volatile = True
@@ -181,7 +190,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class InventoryPlace(OfThePortal, Fact[Placed]):
-    """Target "portal"."""
+    """Where the inventory has the host, and how the portal logs in.
+
+    Target "portal".
+    """
 
     host: int
 
@@ -203,7 +215,10 @@ class InventoryPlace(OfThePortal, Fact[Placed]):
 
 @dataclass(frozen=True)
 class Twins(OfThePortal, Fact[tuple[str, ...]]):
-    """Names of the other hosts of the inventory that had this uuid when they were read last."""
+    """Other hosts of the inventory with the same uuid.
+
+    As they were read last; their names.
+    """
 
     host: int
     uuid: str
@@ -225,7 +240,10 @@ class CalledCredential:
 
 @dataclass(frozen=True)
 class InventoryCredential(OfThePortal, Fact[CalledCredential]):
-    """Target "portal". Its secret is not part of it."""
+    """The credential that was chosen, without its secret.
+
+    Target "portal".
+    """
 
     credential: int
 
@@ -259,7 +277,10 @@ def stance(view: Member) -> Stance:
 
 @dataclass(frozen=True)
 class Posture(Fact[Stance]):
-    """Read as `MemberView` is. That a host is away, or hangs, or is in emergency mode is an answer, not an error."""
+    """Whether the host can be reached, whom it follows, and whether HA is armed on it.
+
+    Read as `MemberView` is. That a host is away, or hangs, or is in emergency mode is an answer, not an error.
+    """
 
     timeout: ClassVar[float] = 75
 
@@ -293,7 +314,10 @@ class LastWord:
 
 @dataclass(frozen=True)
 class LastReading(OfThePortal, Fact[LastWord]):
-    """Target "portal". Volatile: it only helps people to understand what they see."""
+    """What the pool said when it still had a master.
+
+    Target "portal". Volatile: it only helps people to understand what they see.
+    """
 
     volatile = True
 
@@ -322,7 +346,10 @@ STUCK = ("uuid", "name-label", "reason")
 
 @dataclass(frozen=True)
 class Obstacles(Fact[tuple[Stuck, ...]]):
-    """Volatile: machines come and go."""
+    """Virtual machines that keep a host from being emptied.
+
+    Volatile: machines come and go.
+    """
 
     host: str
     volatile = True
@@ -351,7 +378,10 @@ class Attached:
 
 @dataclass(frozen=True)
 class AttachedBefore(Fact[tuple[Attached, ...]]):
-    """Pinned for one run: what a retry compares with is what was there when the run was planned first."""
+    """Storage and interfaces that every host has attached now.
+
+    Pinned for one run: what a retry compares with is what was there when the run was planned first.
+    """
 
     run: str
     pinned = True
@@ -389,7 +419,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class DoneBefore(OfThePortal, Fact[Progress]):
-    """Of one pool, within a week. Volatile: it only advises."""
+    """Hosts that an earlier run did before it stopped.
+
+    Of one pool, within a week. Volatile: it only advises.
+    """
 
     pool: int
     volatile = True

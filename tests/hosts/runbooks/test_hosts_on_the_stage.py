@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from hosts import sealing
 from hosts.models import Credential, Host
-from hosts.xen import ha_steps, master_steps, recovery
+from hosts.xen import ha_steps, master_steps, membership, recovery
 from hosts.xen.facts import MemberView
 from opsportal.operations import approval, followers, journal, planning, registry
 from opsportal.operations.models import Operation, Restoration
@@ -28,6 +28,7 @@ PASSWORD = "practice"
 def stage(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(ha_steps, "AGAIN", 1)
     monkeypatch.setattr(MemberView, "POOL_SECONDS", 3)
+    monkeypatch.setattr(membership, "FUSE", 10)
     for module in (ha_steps, master_steps, recovery):
         monkeypatch.setattr(module, "READ", 4)
     registry.runbooks.cache_clear()
@@ -127,7 +128,7 @@ def test_a_host_joins_and_leaves_again_with_ha_on(stage: Stage, people: tuple[Us
     assert operation.state == S.SUCCEEDED, why(operation)
     everybody = ("xen-a1", "xen-a2", "xen-a3", "xen-c1")
     assert says(stage, "ha-enabled", *everybody) == {"true"} and len(says(stage, "master", *everybody)) == 1
-    assert not stage.run("xen-c1", "test", "-e", "/root/.opsportal-join").exit == 0
+    assert stage.run("xen-c1", "test", "-e", "/root/.opsportal-join").exit != 0
     assert {one.state for one in Restoration.objects.all()} == {"settled"}
     assert Host.objects.get(pk=host.pk).pool_id == pool.pk
 

@@ -12,7 +12,7 @@ from hosts.facts.restorations import HaLeftOff, LeftOff
 from hosts.runbooks.add_host_to_pool import AddHost, AddParams
 from hosts.runbooks.remove_host_from_pool import RemoveHost, RemoveParams
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolStorage, PoolVms
-from hosts.xen.more_facts import CalledCredential, Disk, DisksOn, InventoryCredential, InventoryPlace, Placed
+from hosts.xen.more_facts import CalledCredential, Disk, DisksOn, InventoryCredential, InventoryPlace, Placed, Twins
 from hosts.xen.state import Role, Sr, Storage, Voice
 from opsportal.operations.facts import FactError
 from opsportal.operations.steps import CannotUndo, NothingToUndo, PutSecret, RunCommand, WaitFor
@@ -49,6 +49,8 @@ def joining(*, ha: bool = False) -> Known:
     known.say(InventoryHost("portal", 9), row(U9))
     known.say(InventoryPlace("portal", 9), Placed(9, "xs09", None, "", "portal key", False, 1))
     known.say(InventoryCredential("portal", 5), PASSWORD)
+    for uuid in (U1, U2, U9):
+        known.say(Twins("portal", 9, uuid), ())
     known.say(MemberView(target), member(U9, U9, pool=OWN))
     known.say(PoolHosts(target), (host(U9),))
     known.say(PoolBasics(target), basics(U9, uuid=OWN))
@@ -131,6 +133,7 @@ def test_pool_join_is_not_trusted_by_its_exit_code() -> None:
         ("leads", "join.alone", "master of xs02"),
         ("twin of a member", "join.twin", "it is a clone"),
         ("twin of the master", "join.twin", "uuid of xs01"),
+        ("twin elsewhere", "join.twin-elsewhere", "same uuid as xs44"),
         ("version", "join.version", "runs XenServer 6.2.0"),
         ("build", "join.version", "builds differ"),
         ("patch", "join.version", "lacks 1 patches"),
@@ -148,7 +151,7 @@ def test_pool_join_is_not_trusted_by_its_exit_code() -> None:
 )
 def test_what_pool_join_would_refuse_or_silently_spoil_is_blocked(change: str, guard: str, says: str) -> None:
     known, target = joining(), row(U9).target
-    if change.startswith("twin"):
+    if change.startswith("twin of"):
         other = U2 if "member" in change else U1
         known.say(PoolHosts(target), (host(other),))
     changes: dict[str, tuple[Any, Any]] = {
@@ -157,6 +160,7 @@ def test_what_pool_join_would_refuse_or_silently_spoil_is_blocked(change: str, g
         "leads": (PoolHosts(target), (host(U9), host(U2))),
         "twin of a member": (MemberView(target), dataclasses.replace(member(U9, U9, pool=OWN), uuid=U2)),
         "twin of the master": (MemberView(target), dataclasses.replace(member(U9, U9, pool=OWN), uuid=U1)),
+        "twin elsewhere": (Twins("portal", 9, U9), ("xs44",)),
         "version": (PoolHosts(target), (host(U9, version="6.2.0"),)),
         "build": (PoolHosts(target), (host(U9, build="70446c"),)),
         "patch": (PoolHosts("host:1"), (host(U1, patches=("XS65E001",)), host(U2), host(U3))),
