@@ -65,8 +65,8 @@ class Stack:
         self._spawn("redis", [redis_binary(), *options])
         wait_for(socket.exists, "Redis")
 
-    def start_worker(self, name: str = "worker", queues: str = "control,ssh,build") -> None:
-        self._spawn(name, [*CELERY, "worker", "-Q", queues, "-c", "2", "-n", f"{name}-{time.time_ns()}@chaos", "-l", "WARNING"])
+    def start_worker(self, name: str = "worker", queues: str = "control,ssh,build", processes: int = 2) -> None:
+        self._spawn(name, [*CELERY, "worker", "-Q", queues, "-c", str(processes), "-n", f"{name}-{time.time_ns()}@chaos", "-l", "WARNING"])
 
     def start_beat(self) -> None:
         self._spawn("beat", [*CELERY, "beat", "-s", str(self.state / "beat"), "--pidfile=", "-l", "WARNING"])
