@@ -16,6 +16,9 @@ KEY_LINE = re.compile(
 )
 """`name-label ( RW): xs01`. Copies lose the blank after the colon of an empty value."""
 
+GAP = 4
+"""Blanks at least: after the first key of a record, and before each other."""
+
 NOTHING = frozenset({"<not in database>", "<invalid reference>"})
 """What stands for a reference that leads nowhere, such as the host of a halted virtual machine."""
 
@@ -60,7 +63,10 @@ def _once(record: Record, key: str) -> Record:
 
 def _key_line(line: str, known: set[str]) -> re.Match[str] | None:
     match = KEY_LINE.fullmatch(line)
-    return match if match and match["key"] in known and not (match["before"] and match["after"]) else None
+    if not match or match["key"] not in known:
+        return None
+    first, other = len(match["after"]) >= GAP and not match["before"], len(match["before"]) >= GAP and not match["after"]
+    return match if first or other else None
 
 
 def _ended(record: Record) -> Record:
