@@ -190,7 +190,7 @@ def system_of(facts: dict[str, Any]) -> str:
     return str(facts.get("os_name", ""))[:60]
 
 
-SEARCHED = ("kind", "cloud", "pool", "name", "address", "tags", "role", "system")
+SEARCHED = ("kind", "cloud", "pool", "name", "address", "tags", "role", "system", "credential", "legacy")
 """What the list of hosts is filtered by and searched in, besides the contact."""
 
 

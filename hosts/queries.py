@@ -30,15 +30,17 @@ class Filter:
     pool: str = ""
     tag: str = ""
     contact: str = ""
+    credential: str = ""
+    legacy: str = ""
     order: str = ""
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Filter:
         given = {field.name: str(raw.get(field.name, "")).strip()[:200].replace("\0", "") for field in fields(cls)}
-        allowed = {"kind": Kind.values, "contact": Contact.values, "order": list(ORDERS)}
+        allowed = {"kind": Kind.values, "contact": Contact.values, "legacy": ["yes"], "order": list(ORDERS)}
         for name, values in allowed.items():
             given[name] = given[name] if given[name] in values else ""
-        for name in ("cloud", "pool"):
+        for name in ("cloud", "pool", "credential"):
             given[name] = given[name] if given[name].isascii() and given[name].isdigit() and len(given[name]) < 16 else ""
         return cls(**given)
 
@@ -70,9 +72,11 @@ def hosts(wanted: Filter) -> QuerySet[Host]:
 def narrowed(wanted: Filter) -> QuerySet[Host]:
     """The same without the filter by contact: counted by contact for the row of links above the list."""
     found = Host.objects.all()
-    for name in ("kind", "cloud", "pool"):
+    for name in ("kind", "cloud", "pool", "credential"):
         if value := getattr(wanted, name):
             found = found.filter(**{name: value})
+    if wanted.legacy:
+        found = found.filter(legacy=True)
     if wanted.tag:
         found = found.filter(tags__contains=f" {wanted.tag} ")
     for word in wanted.q.split():

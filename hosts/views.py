@@ -34,6 +34,7 @@ def hosts(request: PortalRequest) -> HttpResponse:
     look = {
         "wanted": wanted, "found": found, "kinds": Kind.choices,
         "without_contact": wanted.without("contact"), "without_tag": wanted.without("tag"), "without_order": wanted.without("order"),
+        "without_credential": wanted.without("credential"), "without_legacy": wanted.without("legacy"),
         "carried": wanted.pairs, "may_write": has_role(request.user, "operator"),
     }  # fmt: skip
     if request.htmx and not request.htmx.boosted:

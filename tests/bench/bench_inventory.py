@@ -20,6 +20,7 @@ PAGES = {
     "by how they answer, in the middle": "/hosts/?order=contact&page=100",
     "longest not read, in the middle": "/hosts/?order=read&page=100",
     "one cloud": "/hosts/?cloud=1",
+    "SHA-1 allowed": "/hosts/?legacy=yes",
     "search for one host": "/hosts/?q=xen7777",
     "search for two words": "/hosts/?q=xen+rack-3",
     "search for a version": "/hosts/?q=xenserver+6.5",

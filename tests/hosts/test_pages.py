@@ -306,6 +306,23 @@ def test_a_host_that_speaks_only_old_algorithms_says_what_would_help(operator: C
     assert "Old dom0s" not in operator.get(host.get_absolute_url()).content.decode()
 
 
+def test_hosts_are_found_by_their_credential_and_by_what_is_allowed_to_them(
+    operator: Client, administrator: Client, credential: Credential
+) -> None:
+    for number, legacy in ((1, True), (2, False)):
+        Host.objects.create(name=f"xen{number}", address=f"10.0.0.{number}", credential=credential, legacy=legacy)
+    Host.objects.create(name="kvm1", address="10.0.0.9")
+
+    def found(query: str) -> list[str]:
+        return [host.name for host in operator.get(reverse("hosts") + query).context["found"].rows]
+
+    assert found(f"?credential={credential.pk}") == ["xen1", "xen2"]
+    assert found("?legacy=yes") == ["xen1"] and found("?legacy=nonsense") == ["kvm1", "xen1", "xen2"]
+    assert f"?credential={credential.pk}" in administrator.get(credential.get_absolute_url()).content.decode()
+    operator.post(reverse("hosts_tag"), {"all": "1", "legacy": "yes", "tags": "old", "do": "tag"})
+    assert [host.name for host in Host.objects.filter(tags__contains=" old ")] == ["xen1"]
+
+
 def test_hosts_are_found_by_their_version(operator: Client) -> None:
     for name, version in (("xen1", "6.5.0"), ("xen2", "8.2.1")):
         Host.objects.create(name=name, address=f"{name}.example.org", facts={"product": "XenServer", "product_version": version})
