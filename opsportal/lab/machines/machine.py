@@ -71,12 +71,14 @@ class Machine:
     # On its disk
 
     def make(self, files: dict[str, str], key: str, macs: Iterable[str] = ()) -> None:
-        """A new disk with the world's files and a host key, an OpenSSH text."""
+        """A new disk with the world's files and a host key, an OpenSSH text. Who was let in still is."""
+        let_in = self.authorized_keys()
         shutil.rmtree(self.folder, ignore_errors=True)
         lay_out(self.disk.root)
         furniture.put(self.disk, self.hostname, macs)
         for path, text in files.items():
             self.disk.write(path, text)
+        self.disk.write(AUTHORIZED, let_in, 0o600)
         self._keep("host_key", key)
         self.new_boot()
 

@@ -19,7 +19,10 @@ from opsportal.lab.xen.world import Call, Event, World
 
 log = logging.getLogger("opsportal.lab")
 
-SAVE_SECONDS = 2.0
+SAVE_SECONDS = 5.0
+READS = ("-list", "-get", "-mode", "hostname")
+"""Ends of commands after which nothing is worth saving: portals ask them all day."""
+
 STUMBLED = "The practice cloud's simulator stumbled over this command. Its log says how.\n"
 
 
@@ -102,12 +105,12 @@ class Seat:
         machine = client.machine
         machine.note(f"xe-cli: {shlex.join(map(_unsaid, client.words))}")
         self.catch_up()
+        self.dirty |= changes(client.words)
         try:
             client.call = self.world.start(machine.ident, client.words, self.seen(machine), stdin)
         except Exception:
             log.exception("%s: the simulator stumbled over %s", machine.ident, client.words[:3])
             client.call = Call(done=True, err=STUMBLED, code=70)
-        self.dirty = True
 
     def seen(self, machine: Machine) -> dict[str, str | None]:
         """The present text of the files that the world knows."""
@@ -182,9 +185,13 @@ def load(folder: Path) -> Saved | None:
         return Saved(World.load(plain["world"]), plain["events"], plain["done"])
     except FileNotFoundError:
         return None
-    except Exception:
-        log.exception("The saved practice cloud in %s cannot be read; it begins anew.", folder)
+    except Exception as error:
+        log.warning("The practice cloud in %s was saved by another version of the portal (%r). It begins anew.", folder, error)
         return None
+
+
+def changes(words: list[str]) -> bool:
+    return not any(word.endswith(READS) for word in words[:2])
 
 
 def _unsaid(word: str) -> str:
