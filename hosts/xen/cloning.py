@@ -246,7 +246,7 @@ pem=$1 kept=$2
 [ -e "$pem" ] || { echo "there is no $pem: xapi makes one"; exit 0; }
 cmp -s "$pem" "$kept" || { echo "it is a new one already"; exit 0; }
 rm -f "$pem" || exit 1
-for make in /opt/xensource/libexec/generate_ssl_cert /opt/xensource/bin/gencert; do
+for make in /opt/xensource/libexec/generate_ssl_cert /opt/xensource/libexec/gencert /opt/xensource/bin/gencert; do
   [ ! -x "$make" ] || { "$make" "$pem" "$(hostname -f 2>/dev/null || hostname)" && break; }
 done
 [ ! -x /etc/init.d/xapissl ] || service xapissl restart

@@ -48,7 +48,7 @@ new_identity() {
   fi
   for state in /var/lib/xcp/state.db /var/xapi/state.db; do rm -f "$state" "$state.generation"; done
   rm -f "$pem"
-  for make in /opt/xensource/libexec/generate_ssl_cert /opt/xensource/bin/gencert; do
+  for make in /opt/xensource/libexec/generate_ssl_cert /opt/xensource/libexec/gencert /opt/xensource/bin/gencert; do
     [ ! -x "$make" ] || { "$make" "$pem" "$(hostname -f 2>/dev/null || hostname)" && break; }
   done
   [ ! -x /etc/init.d/xapissl ] || service xapissl restart

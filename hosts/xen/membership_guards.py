@@ -117,9 +117,7 @@ def twin(params: Adding, facts: FactSet) -> Iterator[Finding]:
 def twin_elsewhere(params: Adding, facts: FactSet) -> Iterator[Finding]:
     new = joiner(params, facts)
     if new and (others := facts(Twins("portal", new.row.pk, new.view.uuid))):
-        message = (
-            f"{new.row.name} has the same uuid as {', '.join(others)}, by the inventory. One of them is a clone: make it unique first."
-        )
+        message = f"{new.row.name} has the same uuid as {', '.join(others)}, by the inventory. One of them is a clone: make that unique."
         yield Finding(Level.BLOCK, message, "joiner", override=True)
 
 

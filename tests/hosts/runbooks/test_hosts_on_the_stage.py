@@ -193,6 +193,17 @@ def test_a_join_that_only_pretends_is_found_out_and_taken_up_again(stage: Stage,
     assert says(stage, "ha-enabled", "xen-a1", "xen-c1") == {"true"}
 
 
+def test_maintenance_does_not_begin_when_a_member_died_since_the_approval(stage: Stage, people: tuple[User, User]) -> None:
+    operation = draft("rolling-maintenance", people[0], **fresh("rolling-maintenance", pool=stage.pool("practice-a").pk))
+    approval.submit(operation, user=people[0])
+    with stage.world() as world:
+        world.pull_plug("xen-a3")
+    approval.approve(operation, user=people[1], digest=operation.digest)
+    run(operation)
+    assert operation.state == S.STALE and "xen-a3" in operation.outcome and "Nothing has run" in operation.outcome, why(operation)
+    assert stage.xe("xen-a1", "host-param-get", f"uuid={uuid_of(stage, 'xen-a1')}", "param-name=enabled") == "true"
+
+
 def test_a_template_is_prepared_and_taken_back(stage: Stage, people: tuple[User, User]) -> None:
     operation = done("prepare-template", people, host=stage.host("xen-c1").pk)
     assert operation.state == S.SUCCEEDED, why(operation)
