@@ -36,7 +36,7 @@ def submit(operation: Operation, *, user: User, reason: str = "", overrides: boo
             raise Refused("The draft changed while you submitted it. Look at the plan again.")
         operation.refresh_from_db()
         detail = {"digest": operation.digest, "reason": reason, "approvals": needed, "against": _overridden(operation)}
-        audit.record(user, "glass" if break_glass else "submit", operation, detail=detail, alarming=break_glass)
+        audit.record(user, "break-glass" if break_glass else "submit", operation, detail=detail, alarming=break_glass)
         operation.book.submitted(operation.pk)
         if not needed:
             dispatch.wake(operation)

@@ -151,6 +151,7 @@ class Log {
     put(this.live.querySelector(".log-size"), size);
     put(this.root.querySelector(".log-marker"), this.summary.marker);
     this.root.querySelector(".log-marker").hidden = !this.summary.marker;
+    this.root.classList.toggle("log-none", !this.lines.total);
     const empty = this.live.querySelector(".log-empty");
     empty.hidden = this.lines.total > 0 || this.layout.rows > 0;
     const { nothing = "Nothing was printed.", empty: soon = "Nothing was printed yet. Lines appear here as the commands print them." } = this.root.dataset;

@@ -50,7 +50,7 @@ def _at(stack: Stack, place: str, folder: Path) -> str:
 
 def _without_redis(stack: Stack, number: int, folder: Path) -> str:
     """Redis goes away three times within two seconds, as in a flapping deployment."""
-    name = f"burst{number}"
+    name, began = f"burst{number}", time.monotonic()
     operation = _submit(_place(folder, name))
     for _ in range(3):
         stack.kill("redis")
@@ -58,7 +58,7 @@ def _without_redis(stack: Stack, number: int, folder: Path) -> str:
         stack.start_redis()
         time.sleep(0.6)
     wait_for(lambda: _kept_alive(stack) and _ended(operation), f"the end of the operation of {name}", 180)
-    return _report(name, operation, folder / name)
+    return _report(name, operation, folder / name, time.monotonic() - began)
 
 
 def _kept_alive(stack: Stack) -> bool:
@@ -82,8 +82,9 @@ def _begun(operation: object) -> bool:
     return bool(operation.state != "queued")  # type: ignore[attr-defined]
 
 
-def _report(name: str, operation: object, place: Path) -> str:
-    begun = time.monotonic()
+def _report(name: str, operation: object, place: Path, waited: float = 0) -> str:
+    """`waited` are seconds that went by before."""
+    begun = time.monotonic() - waited
     wait_for(lambda: _ended(operation), f"the end of the operation of {name}", 120)
     wrong = judge(operation, place, time.monotonic() - begun)
     print(f"{name}: {operation.state} after {time.monotonic() - begun:.1f} s{'; ' + wrong if wrong else ''}", flush=True)  # type: ignore[attr-defined]

@@ -152,7 +152,7 @@ def test_an_administrator_may_break_the_glass(logged_in: Callable[..., Client], 
     assert submit(boss, operation, break_glass="on", reason="the site burns", **{"fresh-password": PASSWORD}).status_code == 302
     assert (operation.state, operation.break_glass) == (S.QUEUED, True)
     assert "Glass broken" in text(operator.get(operation.get_absolute_url()))
-    assert 'class="alarming"' in boss.get(reverse("audit"), {"action": "glass"}).content.decode()
+    assert 'class="alarming"' in boss.get(reverse("audit"), {"action": "break-glass"}).content.decode()
 
 
 def test_everybody_whom_it_concerns_is_told_that_the_glass_was_broken_until_they_say_so(

@@ -112,7 +112,7 @@ _DEEDS = {
     "draft": "made the draft",
     "discard": "discarded the draft",
     "submit": "submitted it",
-    "glass": "broke the glass and submitted it",
+    "break-glass": "broke the glass and submitted it",
     "acknowledge": "knows that the glass was broken",
     "approve": "approved it",
     "reject": "rejected it",
