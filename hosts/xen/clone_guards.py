@@ -167,12 +167,13 @@ def management(params: OnAHost, facts: FactSet) -> Iterator[Finding]:
 )
 def address(params: OnAHost, facts: FactSet) -> Iterator[Finding]:
     mode, target = getattr(params, "mode", ""), _talks(params, facts)
-    was = facts.try_(WhoItWas(target)) if target else None
-    if mode == "static" and was and not isinstance(was, FactError):
+    if mode == "static" and target:
+        was = facts.try_(WhoItWas(target))
+        kept = "" if isinstance(was, FactError) else was.management.address
         for host in facts(PoolHosts(target)):
-            if host.address != was.management.address:
-                message = f"xapi knows the host at {host.address} and its interface at {was.management.address}: which one is to be kept"
-                yield Finding(Level.BLOCK, f"{message} is not certain. Restart its toolstack and read again, or choose DHCP.", "mode")
+            if kept and host.address != kept:
+                message = f"xapi knows the host at {host.address} and its interface at {kept}: which one is to be kept is not certain."
+                yield Finding(Level.BLOCK, f"{message} Restart its toolstack and read again, or choose DHCP.", "mode")
     if params.host and mode == "dhcp":
         message = "With DHCP it comes back at the inventory's address only if the server knows this machine. Otherwise the operation"
         yield Finding(Level.WARN, f"{message} waits for half an hour and fails, although the host may be well.", "mode")

@@ -36,6 +36,8 @@ NOT_RENEWED = (
     "Two clones in one storage network need different initiator names: change that by hand."
 )
 
+OLD_IDENTITY = "both are in {kept}. Stop xapi, put them back, and start xapi; then it is a clone again."
+
 
 @dataclass(frozen=True)
 class Clone:
@@ -141,7 +143,7 @@ def _stop(clone: Clone) -> Step:
         interruptible=False,
         expect=alone(clone),
         probe=(is_silent(),),
-        undo=back,
+        undo=NothingToUndo(),
         danger=True,
         opens=WayBack("xapi", clone.resource, "xapi is stopped", back, (here,)),
     )
@@ -212,7 +214,7 @@ def _inventory(clone: Clone) -> Step:
         probe=(
             Condition("The inventory names the new UUID", Command(("grep", "-qxF", f"INSTALLATION_UUID='{clone.new_uuid}'", INVENTORY))),
         ),
-        undo=PutFile(INVENTORY, clone.inventory, before=after, existed=True),
+        undo=CannotUndo(f"With the old UUIDs goes the old database: {OLD_IDENTITY.format(kept=clone.kept)}"),
         danger=True,
     )
 
@@ -225,7 +227,6 @@ for file; do [ ! -e "$file" ] || rm -f "$file" || exit 1; done
 def _database(clone: Clone) -> Step:
     files = tuple(f"{path}{end}" for path in DATABASES for end in ("", ".generation"))
     gone = Command(script='for file; do [ ! -e "$file" ] || { echo "$file"; }; done', argv=files, gist=f"ls {' '.join(DATABASES)}")
-    there = f"The files are in {clone.kept}: stop xapi, put them and the inventory back, and start xapi."
     return Step(
         key="database",
         target=clone.target,
@@ -236,7 +237,7 @@ def _database(clone: Clone) -> Step:
         interruptible=False,
         expect=(is_silent(), Condition("There is a copy of the inventory", Command(("test", "-s", _copy(clone, INVENTORY))))),
         probe=(Condition("The old database is gone", gone, "empty"),),
-        undo=CannotUndo(there),
+        undo=CannotUndo(OLD_IDENTITY.format(kept=clone.kept)),
         danger=True,
     )
 

@@ -53,7 +53,7 @@ def password(joiner: At, master: At, credential: int, called: str) -> Step:
         key="password",
         target=joiner.target,
         title=f"Put the password of {master.name}'s root where xe on {joiner.name} reads it",
-        why="pool-join logs in at the master. As an argument every process list would show the password; from this file nobody reads it.",
+        why="pool-join logs in at the master. As an argument every process list would show the password; this file only root can read.",
         action=PutSecret(f"{FOLDER}/.xe", f"credential:{credential}", called, "master-password={secret}\n"),
         effect=Effect.IDEMPOTENT,
         interruptible=True,
@@ -199,7 +199,7 @@ def disabled_key(uuid: str) -> str:
 
 
 def disable(host: At, where: At, resource: str, was_enabled: bool, why: str, expect: tuple[Condition, ...]) -> Step:
-    """Opens "HOST is disabled" unless it was so before."""
+    """Opens "HOST is disabled" unless it was so before. That, and no undo, brings it back: the host may have left the pool since."""
     proof = (enabled(host, where, within=30),)
     back = WayBack(disabled_key(host.uuid), resource, f"{host.name} is disabled", enable_command(host, 300), proof)
     return Step(
@@ -212,7 +212,7 @@ def disable(host: At, where: At, resource: str, was_enabled: bool, why: str, exp
         interruptible=False,
         expect=expect,
         probe=(enabled(host, where, state=False, within=30),),
-        undo=enable_command(host, 300),
+        undo=NothingToUndo(),
         opens=back if was_enabled else None,
         progress=SAYS_WHY,
     )

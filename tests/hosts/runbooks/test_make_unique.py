@@ -14,7 +14,7 @@ from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolStorage, Pool
 from hosts.xen.more_facts import Addressing, Identity, Programs, Twins, WhoItWas
 from hosts.xen.state import Role, Voice
 from opsportal.operations.facts import FactError
-from opsportal.operations.steps import PutFile, RunCommand, WaitFor
+from opsportal.operations.steps import CannotUndo, PutFile, RunCommand, WaitFor
 from opsportal.transport.base import Result
 from tests.hosts.runbooks.known import POOL_UUID, U1, U2, U9, Known, basics, blocks, commands, host, member, row, storage, vm
 
@@ -104,6 +104,13 @@ def test_xapi_is_on_record_as_stopped_until_it_answers_again(clone: Known) -> No
     assert way_back is not None and (way_back.resource, way_back.key) == ("host:9", "xapi")
     assert steps["start-xapi"].settles == "xapi"
     assert isinstance(way_back.action, RunCommand) and "service xapi start" in way_back.action.command.script
+
+
+def test_undo_never_mixes_the_old_uuids_with_the_new_database(clone: Known) -> None:
+    steps = {step.key: step for step in plan(clone)}
+    for key in ("uuids", "database"):
+        undo = steps[key].undo
+        assert isinstance(undo, CannotUndo) and "/root/opsportal-before-cafe" in undo.reason
 
 
 def test_every_command_with_an_effect_is_proved(clone: Known) -> None:
