@@ -42,6 +42,14 @@ test-chaos:
 	$(PREPARE) test
 	$(VENV) -m pytest -m chaos $(ARGS)
 
+# The worker is killed at random moments, so often: with 200 it takes about an hour and a half. `test-chaos` has a short form.
+.PHONY: chaos
+COUNT ?= 200
+chaos:
+	$(PREPARE) test
+	$(VENV) -m tests.chaos.kill_worker $(COUNT)
+	$(VENV) -m tests.chaos.kill_pool_master $(COUNT)
+
 check:
 	$(PREPARE) test
 	$(VENV) -m ruff check .

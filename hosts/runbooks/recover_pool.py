@@ -12,7 +12,7 @@ from django.utils import timezone
 from hosts.facts.portal import HostRow
 from hosts.models import Pool
 from hosts.xen import recovery, recovery_guards
-from hosts.xen.forms import XEN, UuidForm, one_of
+from hosts.xen.forms import XEN, HostField, UuidForm, one_of
 from hosts.xen.ha_steps import At
 from hosts.xen.more_facts import LastReading, LastWord, Stance
 from hosts.xen.pool_runbook import PoolRunbook, host_name
@@ -47,7 +47,7 @@ class WhatForm(forms.Form):
 
 
 class HostForm(UuidForm):
-    host = one_of("Host", "The survivor that becomes the master, or the host that is brought back.")
+    host = one_of("Host", "The survivor that becomes the master, or the host that is brought back.", HostField)
     master_off = forms.BooleanField(
         required=False, label="The old master is switched off, and stays off",
         help_text="Needed when a survivor becomes the master. Use its management board, or go there.",

@@ -13,7 +13,7 @@ from hosts import reading
 from hosts.models import Host, Pool
 from hosts.runbooks.change_pool_master import unfit, versions_for_ha
 from hosts.xen import ha_steps, membership, membership_guards, pool_guards
-from hosts.xen.forms import UuidForm, one_of
+from hosts.xen.forms import HostField, UuidForm, one_of
 from hosts.xen.ha_steps import At, at, before, everybody, undone_by
 from hosts.xen.master_steps import disable_again, leads, members_answer, members_follow, members_live
 from hosts.xen.membership_guards import disks
@@ -37,7 +37,7 @@ class RemoveParams:
 
 
 class LeaverForm(UuidForm):
-    host = one_of("Host that leaves", "Always by its uuid: names can be ambiguous.")
+    host = one_of("Host that leaves", "Always by its uuid: names can be ambiguous.", HostField)
     choices_from = ("host", "hosts")
 
 

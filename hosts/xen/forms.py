@@ -65,21 +65,30 @@ def offered(rows: Sequence[Mapping[str, Any]], chosen: Sequence[str]) -> list[tu
     return [*good.items(), *lost.items()]
 
 
-def one_of(label: str, help_text: str) -> forms.ChoiceField:
+def one_of(label: str, help_text: str, kind: type[forms.ChoiceField] = forms.ChoiceField) -> forms.ChoiceField:
     """A choice among rows, shown by the page's own table."""
-    return forms.ChoiceField(
+    return kind(
         label=label, help_text=help_text, widget=forms.RadioSelect, choices=[],
         error_messages={"invalid_choice": NOT_OFFERED, "required": "Choose one of the rows."},
     )  # fmt: skip
 
 
+class HostField(forms.ChoiceField):
+    """A host by its uuid."""
+
+    def called(self, value: object) -> str:
+        """As the inventory calls it, for those who read what was asked for."""
+        host = Host.objects.filter(facts__host_uuid=uuid_of(value)).first()
+        return f"{host.name} ({uuid_of(value)})" if host else uuid_of(value)
+
+
 class MasterForm(UuidForm):
-    host = one_of("New pool master", "A member that is live, enabled and runs the master's version.")
+    host = one_of("New pool master", "A member that is live, enabled and runs the master's version.", HostField)
     choices_from = ("host", "hosts")
 
 
 class DisabledHostForm(UuidForm):
-    host = one_of("Host to enable", "Only hosts that are disabled and answer can be enabled.")
+    host = one_of("Host to enable", "Only hosts that are disabled and answer can be enabled.", HostField)
     choices_from = ("host", "hosts")
 
 

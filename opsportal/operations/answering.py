@@ -203,8 +203,16 @@ def _answered(operation: Operation, fields: Iterable[tuple[str, forms.Field]]) -
             yield str(field.label or name.replace("_", " ").capitalize()), _choice(field, operation.params[name])
 
 
+def given(book: Runbook[Any], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Some answers before there is an operation, in the words of the forms."""
+    fields, labels = {name: field for page in book.pages for name, field in page.form.base_fields.items()}, labels_of(book)
+    return [(labels[name], _choice(fields[name], value)) for name, value in values.items()]
+
+
 def _choice(field: forms.Field, value: Any) -> str:
-    """The words of a choice, where the field has fixed ones."""
+    """The words of a choice, where the field has fixed ones. One whose choices come and go may name an answer itself, by `called`."""
+    if value and (called := getattr(field, "called", None)):
+        return str(called(value))
     items = value if isinstance(value, list) else [value]
     if isinstance(field, forms.ModelChoiceField) and field.queryset is not None and value:
         return ", ".join(str(one) for one in field.queryset.filter(pk__in=items)) or shown(value)

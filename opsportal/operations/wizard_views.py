@@ -50,10 +50,9 @@ def runbook_start(request: PortalRequest, name: str) -> HttpResponse:
     given = answering.prefill(book, request.GET)
     if request.method == "POST":
         return _start(request, book, given)
-    labels = answering.labels_of(book)
     context = {
         "book": book,
-        "given": [(labels[name], answering.shown(value)) for name, value in given.items()],
+        "given": answering.given(book, given),
         "drafts": queries.drafts_of(request.user, book.name)[:10],
         "token": secrets.token_hex(16),
         "may_start": has_role(request.user, "operator"),
