@@ -111,3 +111,16 @@ def applied(result: Result, _wants: str) -> str:
 
 def confirmed(result: Result, _wants: str) -> str:
     return "" if result.exit == 0 and result.out.strip() == "confirmed" else applied(result, "") or "It is not confirmed yet."
+
+
+def no_address(result: Result, cidr: str) -> str:
+    """A host that gave no answer may well have it."""
+    if result.exit or not result.out.strip():
+        return f"The host gave no answer: {result.err.strip()[-200:] or f'exit code {result.exit}'}"
+    return "" if address(result, cidr) else f"{cidr} is on it too: the hosts do not hear each other."
+
+
+def config_good(result: Result, _wants: str) -> str:
+    """Any exit code but 0 is a failure, also those with which keepalived would run and do something else than was written."""
+    said = " ".join((result.err + result.out).split())[-400:]
+    return "" if result.exit == 0 else f"keepalived does not take it: {said or f'exit code {result.exit}'}"

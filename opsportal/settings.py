@@ -334,6 +334,7 @@ RUNBOOKS = [
     "networking.runbooks.add_vlan.AddVlan",
     "networking.runbooks.add_internal_port.AddInternalPort",
     "networking.runbooks.set_mtu.SetMtu",
+    "networking.runbooks.virtual_address.VirtualAddress",
     "networking.runbooks.link_switches.LinkSwitches",
     "networking.runbooks.remove_port.RemovePort",
     "networking.runbooks.remove_bridge.RemoveBridge",

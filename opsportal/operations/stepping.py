@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from opsportal.operations import conditions, crash, decisions, journal, restorations, store, stream, targets
+from opsportal.operations import conditions, crash, decisions, files, journal, restorations, store, stream, targets
 from opsportal.operations.decisions import Journal, Verdict
 from opsportal.operations.following import follow
 from opsportal.operations.leases import Lease, LeaseLost
@@ -260,13 +260,14 @@ def _put(action: PutFile, planned: Planned) -> None:
     """Write the file, unless somebody changed it since it was planned."""
     transport = targets.connect(planned.target)
     try:
-        wished, found = action.content.encode(), _content(transport, action.path)
+        sudo = action.sudo and files.needs_sudo(transport)
+        wished, found = action.content.encode(), files.content(transport, action.path, sudo=sudo)
         if found == wished:
             return
         if found != (action.before.encode() if action.existed else None):
             raise _NotDone(f"{action.path} is not what it was when this was planned. Nothing was written.")
-        transport.put(action.path, wished, mode=action.mode)
-        if _content(transport, action.path) != wished:
+        files.write(transport, action.path, wished, action.mode, sudo=sudo)
+        if files.content(transport, action.path, sudo=sudo) != wished:
             raise _NotDone(f"{action.path} does not read back as it was written.")
     finally:
         transport.close()
@@ -277,7 +278,7 @@ def _put_stored(action: PutStored, planned: Planned) -> None:
     transport = targets.connect(planned.target)
     try:
         transport.put(action.path, data, mode=action.mode)
-        if _content(transport, action.path) != data:
+        if files.content(transport, action.path) != data:
             raise _NotDone(f"{action.path} does not read back as it was written.")
     finally:
         transport.close()
@@ -295,16 +296,10 @@ def _put_secret(action: PutSecret, planned: Planned) -> None:
     transport = targets.connect(planned.target)
     try:
         transport.put(action.path, data, mode=0o600)
-        if _content(transport, action.path) != data:
+        if files.content(transport, action.path) != data:
             raise _NotDone(f"{action.path} does not read back as it was written.")
     finally:
         transport.close()
-
-
-def _content(transport: Transport, path: str) -> bytes | None:
-    if transport.run(Command(("test", "-e", path)), timeout=20).exit:
-        return None
-    return b"".join(transport.get(path))
 
 
 def _fetch(operation: Operation, action: FetchFiles, planned: Planned) -> None:

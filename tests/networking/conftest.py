@@ -48,6 +48,10 @@ class Net:
     def plan(self, runbook: str, host: GroundHost, timer: int = 60, **params: Any) -> Operation:
         return draft(runbook, self.olga, host=self.hosts[host.name].pk, timer=timer, token=secrets.token_hex(6), **params)
 
+    def plan_for(self, runbook: str, **params: Any) -> Operation:
+        """Of a runbook that names its hosts itself."""
+        return draft(runbook, self.olga, **params)
+
     def approved(self, operation: Operation) -> Operation:
         """Submitted, and approved by the other person."""
         approval.submit(operation, user=self.olga)

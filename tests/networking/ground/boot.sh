@@ -67,6 +67,7 @@ first_boot() {
   chroot "$new" chown -R ops: /home/ops
   units=$new/etc/systemd/system
   rm -rf "$units"/*.wants "$new"/etc/rc?.d/S*
+  [ ! -e "$new/etc/init.d/keepalived" ] || ln -s ../init.d/keepalived "$new/etc/rc2.d/S01keepalived" # systemctl enable looks for one
   mkdir -p "$units/multi-user.target.wants"
   for unit in ssh openvswitch-switch keepalived networking; do
     [ ! -e "$new/lib/systemd/system/$unit.service" ] || ln -s "/lib/systemd/system/$unit.service" "$units/multi-user.target.wants/"
