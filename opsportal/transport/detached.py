@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,7 +90,7 @@ class Detached:
 
     def start(self, key: str, fence: int, command: Command) -> Started | Exists | Fenced:
         """Start it, unless it was started before or a higher fence was seen. Raises `TransportError`."""
-        script = command.shell() + "\n"
+        script = _script(command)
         digest = hashlib.sha256(script.encode()).hexdigest()
         answer = self._call("start", key, str(fence), digest, stdin=script)
         verb, _, rest = answer.removeprefix("S ").strip().partition(" ")
@@ -148,6 +149,12 @@ class Detached:
         if result.exit:
             raise WrapperFailed(f"The control directory {self.root} cannot be used: {_said(result)}")
         return result.out
+
+
+def _script(command: Command) -> str:
+    """The wrapper gives no input, so what the command reads becomes part of the script."""
+    line = command.shell() + "\n"
+    return f"printf %s {shlex.quote(command.stdin)} | {{\n{line}}}\n" if command.stdin else line
 
 
 def _command(verb: str, root: str, key: str, *rest: str, stdin: str) -> Command:

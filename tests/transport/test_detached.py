@@ -237,3 +237,15 @@ def test_only_the_root_of_an_operation_is_cleared(transport: Transport, tmp_path
     with pytest.raises(WrapperFailed):
         Detached(transport, str(tmp_path / "precious")).clear()
     assert (tmp_path / "precious" / "file").exists()
+
+
+@pytest.mark.parametrize("text", ["one line\n", "no end", "it's $HOME\n\ttab\\ and 100 %s\n\n"])
+def test_a_command_reads_its_input(remote: Detached, text: str) -> None:
+    remote.start("k", 1, Command(("cat",), stdin=text))
+    assert ended(remote, "k").code == 0
+    assert output(remote, "k").decode() == text
+
+
+def test_the_exit_code_of_a_command_with_input_is_its_own(remote: Detached) -> None:
+    remote.start("k", 1, Command(script="read line; exit 7", stdin="x\n", cwd="/"))
+    assert ended(remote, "k").code == 7
