@@ -36,7 +36,7 @@ NOT_RENEWED = (
     "Two clones in one storage network need different initiator names: change that by hand."
 )
 
-OLD_IDENTITY = "both are in {kept}. Stop xapi, put them back, and start xapi; then it is a clone again."
+OLD_IDENTITY = "The old inventory and the old database are in {kept}. Stop xapi, put both back, start xapi: then it is a clone again."
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _inventory(clone: Clone) -> Step:
         probe=(
             Condition("The inventory names the new UUID", Command(("grep", "-qxF", f"INSTALLATION_UUID='{clone.new_uuid}'", INVENTORY))),
         ),
-        undo=CannotUndo(f"With the old UUIDs goes the old database: {OLD_IDENTITY.format(kept=clone.kept)}"),
+        undo=CannotUndo(OLD_IDENTITY.format(kept=clone.kept)),
         danger=True,
     )
 

@@ -76,13 +76,18 @@ def fresh(book: str, **params: Any) -> dict[str, Any]:
     return registry.get(book).initial() | registry.get(book).fresh() | params
 
 
-def test_a_clone_becomes_itself_and_says_so(stage: Stage, people: tuple[User, User]) -> None:
+def test_a_clone_becomes_itself_after_a_retry_with_xapi_stopped(stage: Stage, people: tuple[User, User]) -> None:
     host = stage.host("xen-c2")
     before = stage.xe("xen-c2", "host-list", "params=uuid", "--minimal")
     assert before == stage.xe("xen-c1", "host-list", "params=uuid", "--minimal")
     pool = stage.xe("xen-c2", "pool-list", "params=uuid", "--minimal")
     params = fresh("make-unique", host=host.pk, mode="static", name_label="xen-c2")
-    operation = done("make-unique", people, **params)
+    stage.run("xen-c2", "touch", f"/root/opsportal-before-{params['run']}")
+    stopped = done("make-unique", people, **params)
+    assert stopped.state == S.FAILED and stopped.steps.filter(state="failed").get().key == "keep", why(stopped)
+    assert stage.run("xen-c2", "xe", "host-list").exit == 1 and Restoration.objects.get().title == "xapi is stopped"
+    stage.run("xen-c2", "rm", f"/root/opsportal-before-{params['run']}")
+    operation = retried(stopped, people)
     assert operation.state == S.SUCCEEDED, why(operation)
     assert stage.xe("xen-c2", "host-list", "params=uuid", "--minimal") == params["host_uuid"]
     assert stage.xe("xen-c2", "host-list", "params=name-label", "--minimal") == "xen-c2"
