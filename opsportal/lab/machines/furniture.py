@@ -44,14 +44,39 @@ for script in /etc/rc.d/rc.local /etc/rc.local; do [ ! -x "$script" ] || { "$scr
 """Services that somebody put there and switched on with chkconfig, then rc.local, as the init of every dom0 does."""
 
 
-def put(disk: Disk, hostname: str, macs: Iterable[str]) -> None:
+LINK_LINES, ADDRESS_LINES = "/etc/practice/links", "/etc/practice/addresses"
+IP = f"""#!/bin/sh
+case $* in
+*link*) exec cat {LINK_LINES} ;;
+*addr*) exec cat {ADDRESS_LINES} ;;
+esac
+echo "a practice host knows 'ip -o link' and 'ip -o addr'" >&2
+exit 1
+"""
+"""Its sandbox has no network, so the interfaces that a dom0 would show are told from files."""
+
+
+def put_interfaces(disk: Disk, macs: Iterable[str], address: str) -> None:
+    """Each interface under its bridge, the management address on the first one. Raises OSError."""
+    links, addresses = ["1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536"], ["1: lo    inet 127.0.0.1/8 scope host lo"]
+    for number, mac in enumerate(macs):
+        at, bridge = 2 * number + 2, f"xenbr{number}"
+        up = "<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500"
+        links.append(f"{at}: eth{number}: {up} master ovs-system state UP \\    link/ether {mac} brd ff:ff:ff:ff:ff:ff")
+        links.append(f"{at + 1}: {bridge}: {up} state UNKNOWN \\    link/ether {mac} brd ff:ff:ff:ff:ff:ff")
+        if not number:
+            addresses.append(f"{at + 1}: {bridge}    inet {address}/24 scope global {bridge}")
+        for device in (f"eth{number}", bridge):
+            disk.write(f"/sys/class/net/{device}/address", f"{mac}\n")
+    disk.write(LINK_LINES, "\n".join(links) + "\n")
+    disk.write(ADDRESS_LINES, "\n".join(addresses) + "\n")
+
+
+def put(disk: Disk, hostname: str) -> None:
     for path, text in {**FILES, "/etc/hostname": f"{hostname}\n"}.items():
         disk.write(path, text)
     for path, text in PROGRAMS.items():
         disk.write(path, text, 0o755)
-    for number, mac in enumerate(macs):
-        for device in (f"eth{number}", f"xenbr{number}"):
-            disk.write(f"/sys/class/net/{device}/address", f"{mac}\n")
 
 
 def starts_something(disk: Disk) -> bool:

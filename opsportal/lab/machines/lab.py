@@ -211,6 +211,7 @@ class Lab:
 
     def _on(self, machine: Machine) -> None:
         machine.new_boot()
+        self._seat_of(machine).wire(machine)
         machine.on = True
         listener = machine.listen()
         self._keys[machine] = sshd.read_key(machine.key)

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,12 +70,12 @@ class Machine:
 
     # On its disk
 
-    def make(self, files: dict[str, str], key: str, macs: Iterable[str] = ()) -> None:
+    def make(self, files: dict[str, str], key: str) -> None:
         """A new disk with the world's files and a host key, an OpenSSH text. Who was let in still is."""
         let_in = self.authorized_keys()
         shutil.rmtree(self.folder, ignore_errors=True)
         lay_out(self.disk.root)
-        furniture.put(self.disk, self.hostname, macs)
+        furniture.put(self.disk, self.hostname)
         for path, text in files.items():
             self.disk.write(path, text)
         self.disk.write(AUTHORIZED, let_in, 0o600)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from opsportal.lab.machines.furniture import IP
+
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 FOLDERS = ("root", "etc", "var/log", "var/lib", "opt", "tmp", "run", "usr", "proc", "dev", "srv", "mnt")
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64", "lib32": "usr/lib32"}
@@ -54,10 +56,10 @@ def make_tools(folder: Path, programs: Sequence[str]) -> Tools:
     for name in ("agent.py", "call.py"):
         (folder / name).write_text(files("opsportal.lab.machines.inside").joinpath(name).read_text())
     tools = _python(folder)
-    for program in programs:
-        made = folder / "bin" / program
-        made.write_text(f'#!/bin/sh\nexec {tools.interpreter} -I -S /run/lab/call.py {shlex.quote(program)} "$@"\n')
-        made.chmod(0o755)
+    scripts = {name: f'#!/bin/sh\nexec {tools.interpreter} -I -S /run/lab/call.py {shlex.quote(name)} "$@"\n' for name in programs}
+    for name, script in {**scripts, "ip": IP}.items():
+        (folder / "bin" / name).write_text(script)
+        (folder / "bin" / name).chmod(0o755)
     return tools
 
 

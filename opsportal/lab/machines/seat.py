@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opsportal.lab.machines import picture
+from opsportal.lab.machines import furniture, picture
 from opsportal.lab.machines.clients import Client
 from opsportal.lab.machines.machine import INVENTORY, Machine, host_key
 from opsportal.lab.xen.world import Call, Event, World
@@ -52,7 +52,7 @@ class Seat:
             if not machine.made or anew:
                 old = machine.key if machine.made else ""
                 old_sshd = value(files.get(INVENTORY, ""), "PRODUCT_VERSION").startswith("6.2")
-                machine.make(files, old or keys.get(twin) or host_key(old=old_sshd), self.world.site.machines[ident].nics)
+                machine.make(files, old or keys.get(twin) or host_key(old=old_sshd))
             keys.setdefault(twin, machine.key)  # the clone of a host has its host key too
 
     def restart(self, world: World) -> None:
@@ -60,6 +60,14 @@ class Seat:
         self.world, self.events, self.done = world, [], []
         self._base, self._since = world.now, time.monotonic()
         self.make(anew=True)
+
+    def wire(self, machine: Machine) -> None:
+        """At each boot: its interfaces, with the address it has now."""
+        dom0 = self.world.site.machines[machine.ident]
+        try:
+            furniture.put_interfaces(machine.disk, dom0.nics, dom0.address)
+        except OSError as error:
+            log.warning("%s: its interfaces cannot be shown: %s", machine.ident, error)
 
     # Time
 

@@ -62,6 +62,7 @@ def test_the_portal_recognises_what_it_is(stage: Stage) -> None:
     assert (seen.kind(), seen.user, seen.sudo) == ("xenserver", "root", "root")
     assert seen.host_uuid == stage.xe(HOST, "host-list", "hostname=" + seen.hostname, "params=uuid", "--minimal")
     assert [service.name for service in seen.services] == ["xapi"]
+    assert [one.name for one in seen.interfaces or ()][:2] == ["eth0", "xenbr0"] and seen.interfaces[1].addresses  # type: ignore[index]
     assert seen.boot_id == stage.machine(HOST).boot_id
 
 
