@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,3 +178,28 @@ def login(lab: Lab) -> None:
     target = SshTarget(HOST, machine.place.address, machine.place.port, "root", Secret(lab.password), False, (key,), machine.legacy)
     assert pool.get(target).run(Command(("id",)), timeout=10).exit == 0
     pool.close()
+
+
+def test_one_address_for_all_is_only_taken_when_somebody_says_so(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, {"1": World.practice}, port=20_000, listen="127.0.0.1")
+    places = [machine.place for machine in lab.machines("1").values()]
+    assert [(place.address, place.port) for place in places] == [("127.0.0.1", 20_000 + number) for number in range(len(places))]
+    own = Lab(tmp_path, {"1": World.practice})
+    assert all(machine.place.address.startswith("127.77.") for machine in own.machines("1").values())
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_is_left_running(stage: Stage, tmp_path: Path) -> None:
+    other = Lab(tmp_path / "other", {"1": World.practice}, port=stage.lab.port)
+    with pytest.raises(OSError, match="in use"):
+        other.start()
+    assert "lab" in [thread.name for thread in threading.enumerate()], "the stage's own goes on"
+    assert answers(stage)
+
+
+def test_a_mistake_of_the_simulator_is_an_error_on_the_host_and_not_a_hang(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(World, "start", stumble)
+    result = stage.run(HOST, "xe", "host-list", timeout=10)
+    assert result.exit == 70 and "stumbled" in result.err
