@@ -60,8 +60,11 @@ def row(host: Host) -> HostRow:
 class InventoryPool(OfThePortal, Fact[PoolRow]):
     """The pool and its hosts in the inventory
 
-    Target "portal".
+    Target "portal". Volatile: what the hosts said when they were last read moves by itself. Which hosts they are is in the plan, as
+    each is asked by itself.
     """
+
+    volatile = True
 
     pool: int
 
@@ -77,8 +80,10 @@ class InventoryPool(OfThePortal, Fact[PoolRow]):
 class InventoryHost(OfThePortal, Fact[HostRow]):
     """The host in the inventory
 
-    Target "portal".
+    Target "portal". Volatile, as `InventoryPool`.
     """
+
+    volatile = True
 
     host: int
 
