@@ -77,7 +77,9 @@ def views(pool: int, facts: FactSet) -> tuple[PoolRow, tuple[Seen, ...]]:
 
 def _seen(host: HostRow, facts: FactSet) -> Seen:
     answer = facts.try_(MemberView(host.target))
-    return Seen(host, None, str(answer)) if isinstance(answer, FactError) else Seen(host, answer)
+    if isinstance(answer, FactError):
+        return Seen(host, None, str(answer).removeprefix(f"{host.target} could not be asked: "))
+    return Seen(host, answer)
 
 
 def speaker(pool: PoolRow, seen: tuple[Seen, ...]) -> HostRow:
