@@ -133,7 +133,7 @@ class Sandbox:
         """The next message and a descriptor that came with it; None at the end."""
         try:
             message, descriptors, _, _ = socket.recv_fds(self.socket, 4096, 1)
-        except ConnectionResetError:
+        except OSError:
             return None
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import select
 import socket
@@ -16,6 +17,9 @@ from typing import Protocol
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, MSG_CHANNEL_FAILURE, MSG_CHANNEL_SUCCESS, OPEN_SUCCEEDED
 from paramiko.common import OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED as PROHIBITED
+
+# A client that goes away, or a plug that is pulled, is no mistake that anybody has to read about.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 PIECE = 64 * 1024
 CONFIRM_SECONDS = 10.0
