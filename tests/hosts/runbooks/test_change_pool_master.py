@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from hosts.facts.portal import InventoryPool
 from hosts.facts.restorations import LeftOff
 from hosts.runbooks.change_pool_master import ChangePoolMaster, MasterParams
 from hosts.xen.facts import MemberView
 from opsportal.operations.facts import FactError
+from opsportal.operations.plan import Plan
 from opsportal.operations.runbook import NothingToDo
 from opsportal.operations.steps import CannotUndo, Effect, RunCommand, WaitFor
 from tests.hosts.runbooks import pools
@@ -211,3 +213,17 @@ def test_the_approver_sees_from_whom_to_whom() -> None:
     shown = BOOK.look("review", TO_2, three(ha=True).facts())
     assert (shown["chosen_name"], shown["ha"]) == ("xs02", {"on": True, "timeout": 180, "srs": ["primary"]})
     assert dataclasses.asdict(TO_2) == {"pool": 1, "host": U2}
+
+
+def test_the_first_reading_of_the_inventory_makes_no_plan_stale() -> None:
+    """The portal learns uuids by itself: nothing has changed by that."""
+    read, unread = three(ha=True), three(ha=True)
+    known = InventoryPool("portal", 1)
+    was = read.facts()(known)
+    unread.say(known, dataclasses.replace(was, uuid="", hosts=tuple(dataclasses.replace(host, uuid="") for host in was.hosts)))
+    assert digest(read) == digest(unread)
+
+
+def digest(pool: Known) -> str:
+    facts = pool.facts()
+    return Plan(BOOK.name, BOOK.version, tuple(BOOK.plan(TO_2, facts)), facts.used).digest()
