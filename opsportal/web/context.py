@@ -62,9 +62,7 @@ def _navigation(path: str, held: Container[str]) -> list[Section]:
     urls = [entry[2] for _, entries in sections for entry in entries]
     here = max((url for url in urls if path == url or (url != "/" and path.startswith(url))), key=len, default="")
     return [
-        Section(
-            heading if len(entries) > 1 else "", [Entry(*entry, here=entry[2] == here, key=KEYS.get(entry[1], "")) for entry in entries]
-        )
+        Section(heading, [Entry(*entry, here=entry[2] == here, key=KEYS.get(entry[1], "")) for entry in entries])
         for heading, entries in sections
         if entries
     ]
