@@ -124,3 +124,42 @@ def config_good(result: Result, _wants: str) -> str:
     """Any exit code but 0 is a failure, also those with which keepalived would run and do something else than was written."""
     said = " ".join((result.err + result.out).split())[-400:]
     return "" if result.exit == 0 else f"keepalived does not take it: {said or f'exit code {result.exit}'}"
+
+
+def manager_settled(result: Result, target: str) -> str:
+    """A refused certificate makes a connection flap, so it has to last for three seconds."""
+    rows = _rows(result)
+    if isinstance(rows, str):
+        return rows
+    found = next((row for row in rows if ovsdb.text(row["target"]) == target), None)
+    if found is None:
+        return f"{target} is not among the managers."
+    status = dict(ovsdb.pairs(found["status"]))
+    since = status.get("sec_since_connect", "")
+    if not ovsdb.truth(found["is_connected"]):
+        return f"{target} is not connected ({status.get('state') or 'no state'}): {status.get('last_error') or 'no reason is given'}."
+    return "" if since.isdigit() and int(since) >= 3 else f"{target} was connected a moment ago only: it has to last for three seconds."
+
+
+def managers_are(result: Result, wants: str) -> str:
+    """`wants` are targets with blanks between them, "" for none."""
+    rows = _rows(result)
+    if isinstance(rows, str):
+        return rows
+    found = sorted(ovsdb.text(row["target"]) for row in rows)
+    return "" if found == sorted(wants.split()) else f"The managers are {', '.join(found) or 'none'}."
+
+
+def chassis_known(result: Result, name: str) -> str:
+    """Of the southbound database's table of chassis."""
+    rows = _rows(result)
+    if isinstance(rows, str):
+        return rows
+    found = [ovsdb.text(row["name"]) for row in rows]
+    return "" if name in found else f"The southbound database has the chassis {', '.join(found[:10]) or '(none)'}, and not {name}."
+
+
+def certificate_shown(result: Result, _wants: str) -> str:
+    """Only openssl's own words count: a missing file is no certificate."""
+    said = (result.err or result.out).strip()[-200:]
+    return "" if result.exit == 0 and "notAfter=" in result.out else f"There is no good certificate: {said or 'openssl said nothing'}"

@@ -41,7 +41,7 @@ class Linked(Protocol):
     @property
     def other_address(self) -> str: ...
     @property
-    def mtu(self) -> int: ...
+    def mtu(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,9 @@ def mtu_fits(params: Linked, facts: FactSet) -> Iterator[Finding]:
         fits = size(params, *found)
     except FactError:
         return
-    if params.mtu > fits.mtu:
+    if params.mtu is not None and params.mtu > fits.mtu:
         yield Finding(Level.BLOCK, f"{params.mtu} bytes do not fit: {fits.said}.", "mtu")
-    elif not params.mtu:
+    elif params.mtu is None:
         yield Finding(Level.NOTE, f"The MTU of the internal ports is {fits.said}.", "mtu")
 
 

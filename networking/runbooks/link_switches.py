@@ -24,7 +24,7 @@ from opsportal.operations.steps import CannotUndo, Condition, Effect, Step, Wait
 
 @dataclass(frozen=True)
 class LinkParams:
-    """`mtu` 0 takes what fits. `underlay` and `address` are those of the end itself. Satisfies `link_guards.Linked`."""
+    """Without `mtu` it is what fits. `underlay` and `address` are those of the end itself. Satisfies `link_guards.Linked`."""
 
     host: int = 0
     other: int = 0
@@ -37,9 +37,13 @@ class LinkParams:
     port: str = "vi0"
     address: str = ""
     other_address: str = ""
-    mtu: int = 0
+    mtu: int | None = None
     timer: int = 60
     token: str = ""
+
+
+FIRST, SECOND = "addresses of the one host", "addresses of the other"
+"""Names of what pages show, and where the form finds it."""
 
 
 class EndsForm(forms.Form):
@@ -55,8 +59,8 @@ class EndsForm(forms.Form):
         self.initial = {**self.initial, **{name: self.initial.get(name) or None for name in ("host", "other")}}
 
     def look(self, found: dict[str, Any]) -> None:
-        for name in ("underlay", "other_underlay"):
-            said = found.get(name) or []
+        for name, shown in (("underlay", FIRST), ("other_underlay", SECOND)):
+            said = found.get(shown) or []
             self.fields[name].help_text = f"It has {', '.join(said)}." if said else "Where the other host reaches it."
 
     def clean(self) -> dict[str, Any]:
@@ -83,9 +87,6 @@ class PortsForm(forms.Form):
     mtu = forms.IntegerField(
         label="MTU", required=False, validators=[rules.mtu], help_text="Empty: the largest that fits through the tunnel."
     )
-
-    def clean_mtu(self) -> int:
-        return self.cleaned_data["mtu"] or 0
 
 
 class LinkSwitches(Runbook[LinkParams]):
@@ -118,7 +119,7 @@ class LinkSwitches(Runbook[LinkParams]):
         if not (params.host and params.other):
             return {}
         one, two = ends(params, facts)
-        shown: dict[str, Any] = {"underlay": _addresses(one), "other_underlay": _addresses(two)}
+        shown: dict[str, Any] = {FIRST: _addresses(one), SECOND: _addresses(two)}
         return {**shown, "MTU": size(params, one, two).said} if page != "ends" and params.underlay and params.other_underlay else shown
 
     def plan(self, params: LinkParams, facts: FactSet) -> Iterator[Step]:
