@@ -44,6 +44,7 @@ def checked(state: Path, **changes: str) -> subprocess.CompletedProcess[str]:
         ({"REDIS_URL": "amqp://host"}, "REDIS_URL begins with"),
         ({"DATABASE_URL": "mysql://u:p@host/db"}, "DATABASE_URL names PostgreSQL"),
         ({"DATABASE_POOL": "many"}, "many"),
+        ({"OPSPORTAL_LOG_PLACES": "/var/log/app.log,/etc/$(id)"}, "is not the absolute path of a log"),
     ],
 )
 def test_a_wrong_value_stops_the_start(tmp_path: Path, changes: dict[str, str], said: str) -> None:
