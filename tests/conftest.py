@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +13,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 PASSWORD = "a-password-for-tests"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Asked to end, a run ends as after Ctrl-C: its fixtures stop the servers and commands that they started."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
