@@ -68,7 +68,7 @@ def test_faults_from_the_control_socket_show(stage: Stage) -> None:
 def test_what_cannot_be_done_is_said(stage: Stage, seat: str, name: str, args: dict[str, Any], why: str) -> None:
     with pytest.raises(control.Impossible, match=why):
         control.fault(seat, name, args)
-    assert answers(stage)
+    until(lambda: answers(stage))
 
 
 def test_reset_begins_anew_and_the_inventory_still_fits(stage: Stage) -> None:
@@ -77,7 +77,7 @@ def test_reset_begins_anew_and_the_inventory_still_fits(stage: Stage) -> None:
         world.pull_plug("xen-a2")
     until(lambda: refused(stage, "xen-a2"))
     control.reset("1")
-    assert answers(stage, "xen-a2")
+    until(lambda: answers(stage, "xen-a2"))
     assert stage.run(HOST, "ls", "/root/mine").exit != 0
 
 
@@ -193,7 +193,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left_running(stage: Stage, 
     with pytest.raises(OSError, match="in use"):
         other.start()
     assert "lab" in [thread.name for thread in threading.enumerate()], "the stage's own goes on"
-    assert answers(stage)
+    until(lambda: answers(stage))
 
 
 def test_a_mistake_of_the_simulator_is_an_error_on_the_host_and_not_a_hang(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
