@@ -217,31 +217,49 @@ def test_enabling_that_fails_says_what_xe_said_and_what_is_true(pool: Scripted, 
     assert not Restoration.objects.exists()
 
 
-def test_enabling_is_not_even_sent_when_a_member_died_since(pool: Scripted, people: tuple[User, ...]) -> None:
+def at_the_question(pool: Scripted, words: tuple[str, ...], then: Callable[[], None]) -> None:
+    """Something happens when a step asks this for the first time: facts ask for more fields at once."""
+    ask = pool.ask
+
+    def watched(host: str, asked_for: tuple[str, ...]) -> Any:
+        if asked_for == words:
+            then()
+        return ask(host, asked_for)
+
+    pool.ask = watched  # type: ignore[method-assign]
+
+
+HA_STATE = ("pool-list", "params=ha-enabled", "--minimal")
+MASTER = ("pool-list", "params=master", "--minimal")
+
+
+def test_a_member_that_died_since_the_approval_makes_the_plan_stale(pool: Scripted, people: tuple[User, ...]) -> None:
+    pool.ha = False
+    pool.inventory()
+    operation = asked("enable-pool-ha", people, sr=NFS, timeout=180)
+    pool.dead.add(U3)
+    run(operation)
+    assert operation.state == S.STALE and pool.sent == []
+    assert "xs03: it cannot be asked" in operation.outcome
+
+
+def test_enabling_is_not_even_sent_when_a_member_dies_immediately_before(pool: Scripted, people: tuple[User, ...]) -> None:
     """It would never return."""
     pool.ha = False
     pool.inventory()
-    operation = asked("change-ha-timeout", people, timeout=150) if pool.ha else asked("enable-pool-ha", people, sr=NFS, timeout=180)
-    pool.dead.add(U3)
+    operation = asked("enable-pool-ha", people, sr=NFS, timeout=180)
+    at_the_question(pool, HA_STATE, lambda: pool.dead.add(U3))
     run(operation)
-    assert operation.state in (S.STALE, S.QUEUED) and pool.sent == []
+    assert operation.state == S.FAILED and pool.sent == []
+    assert "Nothing was done" in operation.outcome and "xs03" in operation.outcome
 
 
 def test_a_member_that_dies_before_ha_comes_back_leaves_it_off_in_red(pool: Scripted, people: tuple[User, ...]) -> None:
     pool.inventory()
-    dead = asked("change-ha-timeout", people, timeout=150)
-    seen = pool.ask
-    times = {"n": 0}
-
-    def dies_at_the_second_proof(host: str, words: tuple[str, ...]) -> Any:
-        times["n"] += not pool.ha and words == ("pool-list", "params=ha-enabled", "--minimal")
-        if times["n"] >= 9:
-            pool.dead.add(U3)
-        return seen(host, words)
-
-    pool.ask = dies_at_the_second_proof  # type: ignore[method-assign]
-    run(dead)
-    assert dead.state == S.FAILED and pool.changes() == ["pool-ha-disable"]
+    operation = asked("change-ha-timeout", people, timeout=150)
+    at_the_question(pool, ("host-list", "host-metrics-live=true", "params=uuid", "--minimal"), lambda: pool.dead.add(U3))
+    run(operation)
+    assert operation.state == S.FAILED and pool.changes() == ["pool-ha-disable"]
     assert Restoration.objects.get().state == "open"
 
 
@@ -249,23 +267,29 @@ def test_xe_that_hangs_on_a_member_stops_it_before_the_switch(pool: Scripted, pe
     pool.ha = False
     pool.inventory()
     operation = asked("change-pool-master", people, host=U2)
-    seen = pool.conf
-
-    def hang(host: str) -> str:
-        return seen(host)
-
-    pool.conf = hang  # type: ignore[method-assign]
-    run_until_planned = pool.ask
-
-    def once_running(host: str, words: tuple[str, ...]) -> Any:
-        if words[0] == "pool-list" and "params=master" in words and "--minimal" in words:
-            pool.hung.add(U3)
-        return run_until_planned(host, words)
-
-    pool.ask = once_running  # type: ignore[method-assign]
+    at_the_question(pool, MASTER, lambda: pool.hung.add(U3))
     run(operation)
     assert operation.state == S.FAILED and pool.sent == []
     assert "xe did not return in time" in operation.outcome and states(operation)["designate"] == StepState.SKIPPED
+
+
+def test_of_two_operators_on_one_pool_the_second_has_to_look_again(pool: Scripted, people: tuple[User, ...]) -> None:
+    number = pool.inventory().pk
+    first, second = asked("change-pool-master", people, host=U2), draft("change-pool-master", people[1], pool=number, host=U3)
+    second.requester = people[0]
+    second.save(update_fields=["requester"])
+    approved(second, people)
+    assert run(first).state == S.SUCCEEDED
+    assert run(second).state == S.STALE and pool.changes() == ["pool-ha-disable", TO_2, ON]
+
+
+def test_names_with_quotes_newlines_and_other_letters(pool: Scripted, people: tuple[User, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    pool.ha = False
+    pool.inventory()
+    monkeypatch.setitem(scripted.NAMES, U2, "xs\"02' ; réboot\n$(date)")
+    operation = run(asked("change-pool-master", people, host=U2))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    assert pool.changes() == [TO_2]
 
 
 def test_two_hosts_need_the_approval_of_two_people(pool: Scripted, people: tuple[User, ...]) -> None:
