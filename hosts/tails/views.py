@@ -88,6 +88,7 @@ def tail(request: PortalRequest, pk: int) -> HttpResponse:
     tail = _tail(pk)
     if request.htmx and not request.htmx.boosted:
         return render(request, "hosts/_tail_head.html", {"tail": tail})
+    starting.seen(tail)
     lines = keeping.lines(tail, tail.log_lines - FIRST_LINES, FIRST_LINES)
     names = {"events": "tail_events", "search": "tail_search", "raw": "tail_raw", "lines": "tail_lines"}
     start = telling.summary(tail) | {

@@ -304,13 +304,15 @@ def test_the_whole_of_what_was_fetched_is_searched(operator: Client, host: Host,
     assert operator.get(url, {"q": "x" * 1001}).status_code == 400
 
 
-def test_a_browser_without_a_stream_is_answered_and_keeps_it_alive(operator: Client, host: Host, log: Path) -> None:
+def test_a_browser_without_a_stream_or_without_script_keeps_it_alive(operator: Client, host: Host, log: Path) -> None:
     tail = begun(operator, host, log)
-    Tail.objects.update(seen_at=timezone.now() - timedelta(minutes=2))
-    answer = operator.get(reverse("tail_lines", args=[tail.pk]), {"after": "1"}).json()
-    assert answer["log"]["lines"] == ["two"] and answer["operation"]["state"] == "following"
-    tail.refresh_from_db()
-    assert timezone.now() - tail.seen_at < timedelta(seconds=20)
+    for url, data in ((reverse("tail_lines", args=[tail.pk]), {"after": "1"}), (tail.get_absolute_url(), {})):
+        Tail.objects.update(seen_at=timezone.now() - timedelta(minutes=2))
+        answer = operator.get(url, data)
+        tail.refresh_from_db()
+        assert "two" in answer.content.decode() and timezone.now() - tail.seen_at < timedelta(seconds=20)
+    answer = operator.get(reverse("tail_lines", args=[tail.pk]), {"after": "1"})
+    assert answer.json()["log"]["lines"] == ["two"] and answer.json()["operation"]["state"] == "following"
 
 
 @pytest.mark.django_db(transaction=True)
