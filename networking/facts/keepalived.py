@@ -56,7 +56,7 @@ class Keepalived:
 
 @dataclass(frozen=True)
 class KeepalivedConfig(Fact[Keepalived | None]):
-    """None where it is not installed."""
+    """keepalived's configuration and whether it runs. None where it is not installed."""
 
     timeout: ClassVar[float] = 40
 

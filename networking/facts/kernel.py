@@ -47,6 +47,8 @@ NO_WAY = ("unreachable", "blackhole", "prohibit", "multicast", "anycast", "local
 
 @dataclass(frozen=True)
 class KernelNetwork(Fact[Kernel]):
+    """Interfaces, addresses and routes of the kernel, and over which of them the portal comes in."""
+
     timeout: ClassVar[float] = 40
 
     def command(self) -> Command:
@@ -62,13 +64,6 @@ class KernelNetwork(Fact[Kernel]):
             raise FactError("The host names no interface: /sys/class/net could not be read.")
         ours, address = _ours(parts["ours"], nics)
         return Kernel(nics, (*_routes(parts["routes"], "0.0.0.0/0"), *_routes(parts["routes6"], "::/0")), ours, address)
-
-
-@dataclass(frozen=True)
-class NicLinks(KernelNetwork):
-    """The same, for looking only: link states move."""
-
-    volatile = True
 
 
 def _nic(line: str, addresses: dict[str, list[str]]) -> Nic:

@@ -34,7 +34,7 @@ ACTIVE = re.compile(r"active (?:slave|member) mac: \S+?\((.*)\)")
 
 @dataclass(frozen=True)
 class SwitchLinks(Fact[Links | None]):
-    """None on a host without Open vSwitch."""
+    """Link states, bonds and connections of Open vSwitch. None on a host without it."""
 
     volatile = True
     timeout: ClassVar[float] = 60

@@ -24,7 +24,7 @@ class HostData:
 
 @dataclass(frozen=True)
 class InventoryHost(Fact[HostData]):
-    """Target "portal": it is in the portal's own database, no command reads it."""
+    """The host as the inventory has it. Target "portal": no command reads it."""
 
     host: int
 

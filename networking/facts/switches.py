@@ -27,7 +27,7 @@ part end
 
 @dataclass(frozen=True)
 class SwitchConfig(Fact[Switches | None]):
-    """None on a host without Open vSwitch. A host where it is installed and does not answer is an error."""
+    """How Open vSwitch is configured. None on a host without it; one where it is installed and does not answer is an error."""
 
     timeout: ClassVar[float] = 40
 

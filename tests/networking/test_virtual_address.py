@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opsportal.operations.models import Operation
+from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.states import OperationState as S
 from tests.networking.conftest import Net, dump
 from tests.networking.ground import GroundHost
@@ -72,3 +72,28 @@ def test_what_else_is_in_the_file_stays(net: Net) -> None:
 def test_what_ends_badly_is_refused(net: Net, params: dict[str, Any], says: str) -> None:
     operation = wanted(net, **params)
     assert any(says in one["message"] for one in operation.findings if one["level"] == "block"), operation.findings
+
+
+def test_a_drill_counts_what_a_failover_costs_and_leaves_it_as_it_was(net: Net) -> None:
+    made = net.go(wanted(net))
+    assert made.state == S.SUCCEEDED, made.outcome
+    hosts = [net.hosts[one.name].pk for one in (net.first, net.second)]
+    drill = {"hosts": hosts, "interface": "br-underlay", "address": VIP, "observer": hosts[1], "seconds": 15, "token": "t1"}
+    operation = net.go(net.plan_for("failover-drill", **drill))
+    assert operation.state == S.SUCCEEDED, operation.outcome
+    said = operation.steps.get(key="count").message
+    assert "pings lost, the longest gap was" in said
+    lost, sent = int(said.split()[0]), int(said.split()[2])
+    assert 0 < lost < 60 and sent > 100
+    net.first.sh("sleep 5")
+    assert holders(net) == [net.first.name]
+    assert not Restoration.objects.exclude(state=Restoration.State.SETTLED).exists()
+    assert "drill-t1" not in net.second.sh("ls /var/lib/opsportal")
+    assert net.undo(made).state == S.SUCCEEDED
+
+
+def test_no_drill_without_exactly_one_holder(net: Net) -> None:
+    hosts = [net.hosts[one.name].pk for one in (net.first, net.second)]
+    drill = {"hosts": hosts, "interface": "br-underlay", "address": VIP, "observer": hosts[1], "seconds": 15, "token": "t1"}
+    operation = net.plan_for("failover-drill", **drill)
+    assert any("held by none of them" in one["message"] for one in operation.findings)
