@@ -33,6 +33,8 @@ class World:
     fault: str = ""
     on: str = "POST"
     forgets: int = 0
+    trusts: Path | None = None
+    """Where a manager reads whom it trusts: gets the certificate of each switch that is registered."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -98,6 +100,8 @@ class Handler(BaseHTTPRequestHandler):
     def add(self, node: dict[str, Any]) -> dict[str, Any]:
         made = {**node, "uuid": str(uuid.uuid4())}
         self.world.nodes[made["uuid"]] = made
+        if self.world.trusts and "client_certificate" in made["credential"]:
+            self.world.trusts.write_text(made["credential"]["client_certificate"]["pem_encoded"])
         return made
 
     def serve(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
