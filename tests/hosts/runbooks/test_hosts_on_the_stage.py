@@ -17,6 +17,8 @@ from hosts.xen.facts import MemberView
 from opsportal.operations import approval, followers, journal, planning, registry
 from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.states import OperationState as S
+from opsportal.transport import login
+from opsportal.transport.errors import TransportError
 from tests.lab.machines.stage import Stage, running
 from tests.operations.driving import draft, run
 
@@ -121,6 +123,13 @@ def password(people: tuple[User, User]) -> Credential:
     return found
 
 
+def reaches(stage: Stage, host: str) -> bool:
+    try:
+        return stage.run(host, "true").exit == 0
+    except TransportError:
+        return False
+
+
 def says(stage: Stage, field: str, *hosts: str) -> set[str]:
     return {stage.xe(host, "pool-list", f"params={field}", "--minimal") for host in hosts}
 
@@ -171,6 +180,29 @@ def test_a_dead_master_is_replaced_and_a_member_that_strays_is_brought_back(stag
     back = done("recover-pool", people, pool=pool, what="follow", host=third)
     assert back.state == S.SUCCEEDED, why(back)
     assert says(stage, "master", "xen-a2", "xen-a3") == {second}
+
+
+def test_a_master_that_was_only_cut_off_returns_as_a_second_one(
+    stage: Stage, people: tuple[User, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network was away, so it could not ask whether somebody else leads now."""
+    for name in ("DIAL_SECONDS", "GREETING_SECONDS"):
+        monkeypatch.setattr(login, name, 3.0)
+    pool, first, second = stage.pool("practice-a").pk, uuid_of(stage, "xen-a1"), uuid_of(stage, "xen-a2")
+    with stage.world() as world:
+        world.cut_network("xen-a1", 100_000)
+    operation = done("recover-pool", people, pool=pool, what="promote", host=second, master_off=True)
+    assert operation.state == S.SUCCEEDED, why(operation)
+    with stage.world() as world:
+        world.site.machines["xen-a1"].cut_until = 0
+    deadline = time.monotonic() + 60
+    while not reaches(stage, "xen-a1"):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert stage.run("xen-a1", "cat", "/etc/xensource/pool.conf").out.strip() == "master"
+    back = done("recover-pool", people, pool=pool, what="follow", host=first)
+    assert back.state == S.SUCCEEDED, why(back)
+    assert says(stage, "master", "xen-a1", "xen-a2", "xen-a3") == {second}
 
 
 def test_with_ha_on_a_dead_master_is_left_to_ha(stage: Stage, people: tuple[User, User]) -> None:
