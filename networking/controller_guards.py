@@ -55,7 +55,7 @@ def target(params: Any, facts: FactSet) -> Iterator[Finding]:
     try:
         controller_forms.target(params.target)
     except ValidationError as error:
-        yield Finding(Level.BLOCK, error.message, "target")
+        yield Finding(Level.BLOCK, str(error.message), "target")
         return
     if params.target.startswith("tcp:"):
         said = f"{params.target} is not encrypted, and nobody proves who he is: anyone on the way can lead this host's switch. Prefer ssl:."

@@ -63,7 +63,9 @@ def _come_back(found: Switches, freed: list[Bridge], token: str, files: Certific
 )
 def led(params: Any, facts: FactSet) -> Iterator[Finding]:
     seen = read(params, facts)
-    if seen and (managers := switches(seen).managers):
+    if seen and params.kind == "ovn" and (remote := dict(switches(seen).external_ids).get("ovn-remote")):
+        yield Finding(Level.WARN, f"{remote} leads the switch now. What is plugged into br-int loses its network.")
+    elif seen and params.kind != "ovn" and (managers := switches(seen).managers):
         yield Finding(Level.WARN, f"{', '.join(managers)} leads the switch now. What it made stays, and nobody changes it any more.")
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from networking import nsx
 from networking.changes import JUDGE, RUN, VSCTL, Change, Words, asked, listed, separated, shown, undo_script
 from networking.controller_guards import same_ssl, ssl_for
-from networking.facts.controller import CACERT, FOLDER, Certificates, nsx_command
+from networking.facts.controller import CACERT, FOLDER, Certificates, fingerprint_of, nsx_command
 from networking.nsx import REQUEST, Request
 from networking.state import Ssl, Switches
 from opsportal.operations.models import Operation
@@ -119,7 +119,7 @@ def keep(operation_id: int, _key: str, output: bytes) -> str:
     if params.get("kind") == "nsx":
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         (place / "switch.pem").write_text(pem)
-    return f"SHA-256 {nsx.fingerprint(nsx.ssl.PEM_cert_to_DER_cert(pem.strip()))}"
+    return f"SHA-256 {fingerprint_of(pem)}"
 
 
 # NSX.

@@ -8,10 +8,12 @@ from typing import Any
 
 from django import forms
 
-from networking import controller_guards, controller_leaving, controller_steps, guarded
+from networking import controller_guards, controller_leaving, controller_ovn, controller_steps, guarded
 from networking.changes import Change
 from networking.controller_forms import ApiForm
 from networking.facts.controller import ApiCertificate, ApiLogin, SwitchCertificates
+from networking.facts.ovn import OvnState
+from networking.facts.portal import HostData
 from networking.forms import HostForm
 from networking.host_guards import network
 from networking.on_host import OneHost, OnHost
@@ -25,6 +27,7 @@ from opsportal.operations.steps import Step
 KINDS = [
     ("manager", "The manager: the switch no longer calls it"),
     ("nsx", "NSX: its record of the host as well, through its API"),
+    ("ovn", "OVN: the host is no chassis any more"),
 ]
 
 
@@ -67,7 +70,7 @@ class LeaveController(OnHost[LeaveParams]):
     rules = (controller_leaving.led, controller_leaving.secure, controller_leaving.shared, controller_leaving.asks, *controller_guards.API)
 
     def about(self, params: LeaveParams) -> str:
-        return f"{params.node} in NSX" if params.kind == "nsx" and params.node else "the manager"
+        return {"nsx": f"{params.node} in NSX", "ovn": "OVN"}.get(params.kind, "the manager")
 
     def look(self, page: str, params: LeaveParams, facts: FactSet) -> dict[str, Any]:
         return shown_for(params, facts)
@@ -77,17 +80,25 @@ class LeaveController(OnHost[LeaveParams]):
 
     def plan(self, params: LeaveParams, facts: FactSet) -> Iterator[Step]:
         host, seen = network(params, facts)
-        assert seen.switches is not None
-        found = facts(SwitchCertificates(host.target, "ovsclient")) if params.ssl else None
-        change = controller_leaving.leave(seen.switches, params.bridges, params.token, found)
+        change = self._change(params, seen, host, facts)
         if not change.do:
-            raise NothingToDo(f"{host.name} has no manager{' and no certificates in use' if params.ssl else ''} already.")
+            raise NothingToDo(f"{host.name} has left it already: {self.about(params)}.")
         if params.kind == "nsx":
             yield from _out_of_nsx(params, facts)
         if change.touches & ours(seen):
             yield from guarded.steps(host.target, change, params.token, params.timer)
         else:
             yield guarded.plain(host.target, change)
+
+    def _change(self, params: LeaveParams, seen: Seen, host: HostData, facts: FactSet) -> Change:
+        assert seen.switches is not None
+        if params.kind == "ovn":
+            ovn = facts(OvnState(host.target))
+            if ovn is None:
+                raise NothingToDo(f"{host.name} has no ovn-controller.")
+            return controller_ovn.leave(seen.switches, ovn)
+        found = facts(SwitchCertificates(host.target, "ovsclient")) if params.ssl else None
+        return controller_leaving.leave(seen.switches, params.bridges, params.token, found)
 
 
 def _out_of_nsx(params: LeaveParams, facts: FactSet) -> Iterator[Step]:

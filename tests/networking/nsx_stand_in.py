@@ -33,6 +33,8 @@ class World:
     fault: str = ""
     on: str = "POST"
     forgets: int = 0
+    silent_after: bool = False
+    """Says nothing any more once a registration came."""
     trusts: Path | None = None
     """Where a manager reads whom it trusts: gets the certificate of each switch that is registered."""
 
@@ -57,7 +59,9 @@ class Handler(BaseHTTPRequestHandler):
         world, path = self.world, urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         world.seen.append(f"{self.command} {path.path}")
-        if path.path == "/ws.v1/login":
+        if world.silent_after and world.nodes:
+            self.close_connection = True
+        elif path.path == "/ws.v1/login":
             self.login(body)
         elif world.fault == "401" or self.headers.get("Cookie") not in world.cookies:
             self.answer(401)
