@@ -242,10 +242,14 @@ def facts(readings: Iterable[FactReading]) -> list[Told]:
 
 
 def called(keys: Iterable[str]) -> list[str]:
-    """Facts for a sentence, by their keys: what each tells, and of which target."""
+    """Facts for a sentence, by their keys: what each tells, and of which targets."""
     split = [_split(key) for key in keys]
     names = targets.names({target for _, target, _ in split})
-    return list(dict.fromkeys(f"{_says(path)} ({names[target][0]})" for path, target, _ in split))
+    places: dict[str, list[str]] = {}
+    for path, target, _ in split:
+        known = places.setdefault(_says(path), [])
+        known.extend(name for name in (names[target][0],) if name not in known)
+    return [f"{what} ({', '.join(where)})" for what, where in places.items()]
 
 
 def _split(key: str) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from opsportal.operations import answering, approval, cancellation, followers, letter, queries, registry
+from opsportal.operations import answering, approval, cancellation, differing, followers, letter, queries, registry
 from opsportal.operations.errors import Refused
 from opsportal.operations.forms import DecideForm, ResolveForm
 from opsportal.operations.models import AuditEntry, Operation, Restoration, Step
@@ -130,7 +130,7 @@ def operation(request: PortalRequest, pk: int) -> HttpResponse:
         return render(request, "operations/operation.html", whole(request, found))
     context, was = moving(found), request.GET.get("was", "")
     if was.partition("-")[0] != context["marks"].partition("-")[0]:
-        return HttpResponse(headers={"HX-Refresh": "true"})  # the plan has become steps: the page is another one
+        return HttpResponse(headers={"HX-Refresh": "true"})  # the plan has become steps, or stale: the page is another one
     if was != context["marks"]:
         context |= acts(request, found) | records(found) | {"with_acts": True}
     return render(request, "operations/_moving.html", context)
@@ -160,11 +160,12 @@ def _planned_keys(found: Operation) -> list[str]:
 
 
 def marks(found: Operation) -> str:
-    """Changes whenever the acts on the page could; begins with whether it is the page of a run, by the same reading as the rest of it."""
+    """Changes whenever the acts on the page could; begins with whether it is the page of a run or of a stale plan."""
     decided = [f"{one.pk}{one.revoked_at}{one.used_at}" for one in found.approvals.all()]
     states = list(found.steps.values_list("state", flat=True))
     said = [found.state, str(found.cancel_requested_at), *decided, str(states.count(StepState.UNKNOWN))]
-    return f"{int(found.started_at is not None)}-{hashlib.sha256('|'.join(said).encode()).hexdigest()[:12]}"
+    page = "stale" if found.state == S.STALE else int(found.started_at is not None)
+    return f"{page}-{hashlib.sha256('|'.join(said).encode()).hexdigest()[:12]}"
 
 
 def acts(request: PortalRequest, found: Operation) -> dict[str, Any]:
@@ -221,7 +222,7 @@ def whole(request: PortalRequest, found: Operation) -> dict[str, Any]:
         "answered": answering.answered(found) if book else [],
         "findings": found.findings,
         "facts": letter.facts(queries.readings(found)),
-        "changed_answers": [(letter.facts([old])[0], old, new) for old, new in queries.changed_answers(found)] if stale else [],
+        "changed_answers": differing.told(queries.changed_answers(found)) if stale else [],
         "changes": letter.changes(found.after, found) if found.after and found.after.plan and found.plan else [],
         "meanwhile": queries.meanwhile(found) if found.state == S.AWAITING_APPROVAL else [],
         "blocking": queries.blocking(found) if found.state in OPEN else [],
