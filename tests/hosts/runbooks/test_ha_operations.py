@@ -14,7 +14,8 @@ from opsportal.operations.errors import Refused
 from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.states import OperationState as S
 from opsportal.operations.states import StepState
-from tests.hosts.runbooks import scripted
+from opsportal.transport.base import Result
+from tests.hosts.runbooks import known, scripted
 from tests.hosts.runbooks.known import NFS, U1, U2, U3
 from tests.hosts.runbooks.scripted import Scripted
 from tests.operations.driving import draft, run
@@ -217,14 +218,14 @@ def test_enabling_that_fails_says_what_xe_said_and_what_is_true(pool: Scripted, 
     assert not Restoration.objects.exists()
 
 
-def at_the_question(pool: Scripted, words: tuple[str, ...], then: Callable[[], None]) -> None:
+def at_the_question(pool: Scripted, question: tuple[str, ...], then: Callable[[], None]) -> None:
     """Something happens when a step asks this for the first time: facts ask for more fields at once."""
     ask = pool.ask
 
-    def watched(host: str, asked_for: tuple[str, ...]) -> Any:
-        if asked_for == words:
+    def watched(host: str, words: tuple[str, ...]) -> Result:
+        if words == question:
             then()
-        return ask(host, asked_for)
+        return ask(host, words)
 
     pool.ask = watched  # type: ignore[method-assign]
 
@@ -286,7 +287,7 @@ def test_of_two_operators_on_one_pool_the_second_has_to_look_again(pool: Scripte
 def test_names_with_quotes_newlines_and_other_letters(pool: Scripted, people: tuple[User, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     pool.ha = False
     pool.inventory()
-    monkeypatch.setitem(scripted.NAMES, U2, "xs\"02' ; réboot\n$(date)")
+    monkeypatch.setitem(known.NAMES, U2, "xs\"02' ; réboot\n$(date)")
     operation = run(asked("change-pool-master", people, host=U2))
     assert operation.state == S.SUCCEEDED, operation.outcome
     assert pool.changes() == [TO_2]

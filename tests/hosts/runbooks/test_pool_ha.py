@@ -14,6 +14,7 @@ from hosts.xen.facts import PoolBasics, PoolStorage, SrSpace
 from hosts.xen.heartbeat import NEW_NEED, OLD_NEED, need
 from hosts.xen.state import Pbd, Space, Sr, Storage
 from opsportal.operations.facts import FactError
+from opsportal.operations.guards import Guard, Verdict
 from opsportal.operations.runbook import NothingToDo
 from opsportal.operations.steps import CannotUndo, RunCommand, Step
 from tests.hosts.runbooks import pools
@@ -237,9 +238,9 @@ def test_the_timeout_is_not_changed_when_ha_would_stay_off(wrong: Callable[[Know
     assert guard in blocks(judged(known))
 
 
-def judged(known: Known) -> list[object]:
+def judged(known: Known) -> list[Verdict]:
     """Findings of each guard that can say something: with a lost statefile the plan itself is refused."""
-    found: list[object] = []
+    found: list[Verdict] = []
     for one in CHANGE.guards:
         try:
             found += known.findings(_only(one), TimeoutParams(1, 120))
@@ -248,9 +249,9 @@ def judged(known: Known) -> list[object]:
     return found
 
 
-def _only(one: object) -> ChangeHaTimeout:
+def _only(one: Guard) -> ChangeHaTimeout:
     book = ChangeHaTimeout()
-    book.guards = (one,)  # type: ignore[misc,assignment]
+    book.guards = (one,)  # type: ignore[misc]
     return book
 
 
