@@ -10,7 +10,7 @@ from hosts.xen import pool_guards
 from hosts.xen.command import GONE, TIMED_OUT, xe, xe_change
 from hosts.xen.facts import PoolVms, ProtectedVms
 from hosts.xen.forms import VmsForm
-from hosts.xen.ha_steps import READ, SAYS_WHY, At, at
+from hosts.xen.ha_steps import READ, SAYS_WHY, At, at, short
 from hosts.xen.pool_runbook import PoolRunbook, now, pool_page
 from hosts.xen.state import Vm
 from hosts.xen.survey import Survey, survey
@@ -141,7 +141,7 @@ def _unprotect(vm: Vm, where: At) -> Step:
     return Step(
         key=f"vm-{vm.uuid}",
         target=where.target,
-        title=f"Un-protect {vm.name or vm.uuid}",
+        title=f"Un-protect {short(vm.name) or vm.uuid}",
         why=f"Its priority is {vm.priority}, so HA restarts it after a crash, as CloudStack does.",
         action=RunCommand(xe_change(*setting, seconds=60), timeout=120, ok=(0, 1), unsure=(GONE, TIMED_OUT)),
         effect=Effect.IDEMPOTENT,

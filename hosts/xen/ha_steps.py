@@ -53,13 +53,18 @@ class Heartbeat:
 
     @property
     def called(self) -> str:
-        return self.sr_name or self.sr
+        return short(self.sr_name) or self.sr
 
 
 def at(survey: Survey, uuid: str) -> At:
     """Raises `FactError` for a host that is not a member or not in the inventory."""
     host = survey.host(uuid)
-    return At(host.uuid, host.name, survey.target(uuid), host.address)
+    return At(host.uuid, short(host.name) or host.uuid, survey.target(uuid), host.address)
+
+
+def short(name: str) -> str:
+    """A name-label as part of a title: XenServer sets no limit to it, titles have one."""
+    return name if len(name) <= 80 else f"{name[:79]}…"
 
 
 def everybody(survey: Survey) -> tuple[At, ...]:
@@ -246,7 +251,7 @@ def way_back(resource: str, members: tuple[At, ...], beat: Heartbeat) -> WayBack
     return WayBack(
         key=RESTORATION,
         resource=resource,
-        title=f"Pool HA is off, and was on with the heartbeat SR {beat.called} and a timeout of {beat.timeout} s"[:200],
+        title=f"Pool HA is off, and was on with the heartbeat SR {beat.called} and a timeout of {beat.timeout} s",
         action=_run(enable(beat), limit(beat.timeout)),
         proof=(*(says(one, on=True, within=30) for one in members), *(has_timeout(one, beat.timeout, 30) for one in members)),
     )

@@ -227,3 +227,10 @@ def test_the_first_reading_of_the_inventory_makes_no_plan_stale() -> None:
 def digest(pool: Known) -> str:
     facts = pool.facts()
     return Plan(BOOK.name, BOOK.version, tuple(BOOK.plan(TO_2, facts)), facts.used).digest()
+
+
+def test_a_name_without_end_fits_into_every_title() -> None:
+    known = three(ha=True)
+    pools.with_hosts(known, U2, name="x" * 5000)
+    steps = known.plan(BOOK, TO_2)
+    assert max(len(step.title) for step in steps) <= 150 and commands(steps)[4] == SWITCH[1]
