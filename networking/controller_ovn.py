@@ -15,6 +15,7 @@ from networking.state import Switches
 from opsportal.operations.steps import Condition, Effect, PutFile, RunCommand, Step
 
 LINE = re.compile(r"^OVN_CTL_OPTS=(.*)$", re.MULTILINE)
+DAEMON = "ovn-controller"
 OURS = "--ovn-controller-ssl-"
 KEYS = ("ovn-remote", "ovn-encap-type", "ovn-encap-ip", "ovn-bridge-datapath-type")
 
@@ -103,7 +104,7 @@ def _set(ids: dict[str, str]) -> Words:
 
 def _unjoin(switches: Switches, ovn: Ovn) -> Iterator[Words]:
     """Stopped first: it takes its chassis out of the southbound database when it ends, and would make br-int again."""
-    yield ("systemctl", "stop", ovn.unit)
+    yield ("systemctl", "stop", *dict.fromkeys((ovn.unit, DAEMON)))
     yield from _ids_back(switches)
     if switches.bridge("br-int") is None:
         yield (*VSCTL, "--if-exists", "del-br", "br-int")
@@ -131,14 +132,14 @@ def leave(switches: Switches, ovn: Ovn) -> Change:
         why="ovn-controller takes its chassis out of the southbound database when it stops, and its tunnels out of br-int.",
         do=tuple(_leave(ovn, had)),
         undo=tuple(_back(switches, ovn)),
-        proof=(Condition(f"{ovn.unit} is stopped", asked("systemctl", "is-active", ovn.unit), "exit", "3", within=10),),
+        proof=(Condition(f"{DAEMON} is stopped", asked("systemctl", "is-active", DAEMON), "exit", "3", within=10),),
         touches=frozenset({"br-int"}),
     )
 
 
 def _leave(ovn: Ovn, had: list[str]) -> Iterator[Words]:
     if ovn.active:
-        yield ("systemctl", "stop", ovn.unit)
+        yield ("systemctl", "stop", *dict.fromkeys((ovn.unit, DAEMON)))
     if ovn.enabled and (ovn.active or had):
         yield ("systemctl", "disable", ovn.unit)
     for name in had:

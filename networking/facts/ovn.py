@@ -24,7 +24,7 @@ ovn-controller --version | head -n 1
 part unit
 if systemctl cat ovn-host >/dev/null 2>&1; then unit=ovn-host options=/etc/default/ovn-host
 else unit=ovn-controller options=/etc/sysconfig/ovn; fi
-echo "$unit"; echo "$options"; systemctl is-active $unit 2>&1 | head -n 1; systemctl is-enabled $unit 2>&1 | head -n 1
+echo "$unit"; echo "$options"; systemctl is-active ovn-controller 2>&1 | head -n 1; systemctl is-enabled $unit 2>&1 | head -n 1
 part options-there; root test -e "$options" && echo yes
 part options; root cat "$options" 2>/dev/null | sed 's/^/|/'
 part ca-there; root test -e "$ca" && echo yes
@@ -37,7 +37,10 @@ part end
 
 @dataclass(frozen=True)
 class Ovn:
-    """`options` is the text of the file with the daemon's options, `ca` that of the certificate it believes; "" for none."""
+    """`active` is ovn-controller's own service: Debian's ovn-host, its `unit`, says "active" whatever became of it.
+
+    `options` is the text of the file with the daemon's options, `ca` that of the certificate it believes; "" for none.
+    """
 
     version: str
     unit: str
