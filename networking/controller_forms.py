@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import Any
 
+from cryptography import x509
 from django import forms
 from django.core.exceptions import ValidationError
 
@@ -65,6 +66,7 @@ def pinned(value: str) -> str:
     """A fingerprint as "AB:CD:...", from one or from a whole certificate. Raises ValidationError."""
     if "BEGIN CERTIFICATE" in value:
         try:
+            x509.load_pem_x509_certificate(value[value.index("-----BEGIN") :].encode())
             return fingerprint_of(value[value.index("-----BEGIN") :])
         except ValueError:
             raise ValidationError("This is no whole certificate: paste it from its BEGIN line to its END line.") from None

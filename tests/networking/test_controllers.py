@@ -14,10 +14,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from hosts import sealing
-from hosts.models import Credential
+from hosts.models import Credential, Host
 from networking import controller_steps, judges
 from networking.controller_forms import pinned, target
 from networking.nsx import peek
+from networking.runbooks.join_ovn import JoinForm
+from networking.runbooks.register_with_controller import ManagerForm, NodeForm
 from opsportal.operations import journal
 from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.states import OperationState as S
@@ -27,6 +29,7 @@ from tests.networking.ground import GroundHost
 from tests.networking.nsx_stand_in import ZONE, StandIn, certificate
 
 PORT = 6632
+API = ("api", "api_port", "fingerprint", "credential", "node")
 
 
 def real(test: Callable[..., None]) -> Callable[..., None]:
@@ -109,8 +112,11 @@ def test_registered_in_nsx_connected_over_tls_and_back(net: Net, stand_in: Stand
     logs = [b"".join(journal.raw(operation, step)).decode() for step in operation.steps.all()]
     assert any("BEGIN CERTIFICATE" in log for log in logs) and not any(word in text for text in [str(vars(operation)), *logs])
     assert not list((settings.STATE_DIR / "nsx").glob("*")) and not Restoration.objects.filter(state="open").exists()
-    back = net.undo(operation)
-    assert back.state == S.SUCCEEDED, told(back)
+    left = net.do("leave-controller", net.first, **{**{name: in_nsx[name] for name in API}, "kind": "nsx"})
+    assert left.state == S.SUCCEEDED and not stand_in.world.nodes and not net.first.sh("ovs-vsctl get-manager"), told(left)
+    for one in (left, operation):
+        back = net.undo(one)
+        assert back.state == S.SUCCEEDED, told(back)
     assert led(net.first) == before
 
 
@@ -234,3 +240,17 @@ def said(connected: bool, since: str, where: str = "ssl:192.0.2.1:6632") -> Resu
 )  # fmt: skip
 def test_only_a_connection_that_lasts_proves_anything(result: Result, holds: bool) -> None:
     assert (judges.manager_settled(result, "ssl:192.0.2.1:6632") == "") == holds
+
+
+@pytest.mark.django_db
+def test_forms_name_what_is_missing() -> None:
+    host = Host.objects.create(name="kvm1", address="192.0.2.7", kind="kvm")
+    given = {"host": host.pk, "kind": "nsx", "name": "ovsclient", "timer": 60}
+    assert set(ManagerForm(given).errors) == {"target", "bridge"}
+    assert ManagerForm({**given, "kind": "certificate"}).is_valid()
+    assert set(ManagerForm({**given, "target": "nsx:6632", "bridge": "a name", "name": "../x"}).errors) == {"target", "bridge", "name"}
+    empty = NodeForm({"by": "certificate", "connector": "VXLANConnector"})
+    assert empty.is_valid() and empty.cleaned_data["credential"] == 0 and empty.cleaned_data["api_port"] == 443
+    wrong = NodeForm({"by": "certificate", "connector": "VXLANConnector", "api": "https://nsx", "zone": "all", "fingerprint": "AB"})
+    assert set(wrong.errors) == {"api", "zone", "fingerprint"}
+    assert set(JoinForm({**given, "target": "ssl:192.0.2.1:6642", "tunnel": "192.0.2.7", "encap": "geneve"}).errors) == {"ca"}
