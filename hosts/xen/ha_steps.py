@@ -30,6 +30,9 @@ READ = 10
 AGAIN = 10
 """Seconds until every member is asked a second time."""
 
+PROVED = 120
+"""Seconds for the proof of a command that ended: a member that is only slow to let us in must not make a failure of it."""
+
 SAYS_WHY = "hosts.xen.saying.Said"
 
 
@@ -182,7 +185,7 @@ def off(where: At, members: tuple[At, ...], *, brings_back: WayBack | None, why:
         effect=Effect.NON_IDEMPOTENT,
         interruptible=False,
         expect=tuple(says(one, on=True, within=30) for one in members),
-        probe=tuple(says(one, on=False, within=30) for one in members),
+        probe=tuple(says(one, on=False, within=PROVED) for one in members),
         undo=undo,
         danger=True,
         opens=brings_back,
@@ -208,7 +211,11 @@ def on(where: At, members: tuple[At, ...], beat: Heartbeat, *, why: str, undo: U
         effect=Effect.NON_IDEMPOTENT,
         interruptible=False,
         expect=(*asked, live(where, members, 60), plugged(where, members, beat.sr, 30)),
-        probe=(*(says(one, on=True, within=30) for one in members), has_timeout(where, beat.timeout, 30), beats_on(where, beat.sr, 30)),
+        probe=(
+            *(says(one, on=True, within=PROVED) for one in members),
+            has_timeout(where, beat.timeout, PROVED),
+            beats_on(where, beat.sr, PROVED),
+        ),
         undo=undo,
         danger=True,
         progress=SAYS_WHY,
@@ -253,7 +260,7 @@ def way_back(resource: str, members: tuple[At, ...], beat: Heartbeat) -> WayBack
         resource=resource,
         title=f"Pool HA is off, and was on with the heartbeat SR {beat.called} and a timeout of {beat.timeout} s",
         action=_run(enable(beat), limit(beat.timeout)),
-        proof=(*(says(one, on=True, within=30) for one in members), *(has_timeout(one, beat.timeout, 30) for one in members)),
+        proof=(*(says(one, on=True, within=PROVED) for one in members), *(has_timeout(one, beat.timeout, PROVED) for one in members)),
     )
 
 

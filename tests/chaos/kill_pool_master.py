@@ -202,7 +202,9 @@ def _where(lane: Lane) -> str:
 
 def _ended(operation: Any) -> bool:
     operation.refresh_from_db()
-    return bool(operation.final or (operation.state == "unknown" and not operation.steps.filter(state="running").exists()))
+    return bool(
+        (operation.final and operation.settled) or (operation.state == "unknown" and not operation.steps.filter(state="running").exists())
+    )
 
 
 def _end(lane: Lane, number: int, restarted: float, hits: list[str]) -> tuple[str, str]:
