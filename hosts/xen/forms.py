@@ -16,10 +16,20 @@ UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOT_OFFERED = "This cannot be chosen: its row says why."
 
 
+class PoolField(forms.ModelChoiceField):  # type: ignore[type-arg] # generic only in the stubs
+    """The pools that whoever asks may see: looked up anew for each form, and for those who read what was asked for."""
+
+    def called(self, value: int) -> str:
+        pool = Pool.objects.filter(pk=value).first()
+        return pool.name if pool else str(value)
+
+
 class PoolForm(forms.Form):
-    pool = forms.ModelChoiceField(
-        Pool.objects.filter(kind__in=XEN), label="Pool", empty_label="Choose a pool", help_text="XenServer and XCP-ng pools under Clouds."
-    )
+    pool = PoolField(Pool.objects.none(), label="Pool", empty_label="Choose a pool", help_text="XenServer and XCP-ng pools under Clouds.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast(PoolField, self.fields["pool"]).queryset = Pool.objects.filter(kind__in=XEN)
 
 
 class UuidForm(forms.Form):
