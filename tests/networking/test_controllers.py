@@ -126,7 +126,7 @@ def test_another_manager_with_a_certificate_made_before(net: Net, manager: Manag
     made = net.do("register-with-controller", net.first, kind="certificate", name="switch1")
     assert made.state == S.SUCCEEDED, told(made)
     manager.trusts.write_text(net.first.sh("openssl x509 -in /etc/openvswitch/switch1-cert.pem"))
-    wanted = {"kind": "plain", "name": "switch1", "target": manager.target}
+    wanted: dict[str, Any] = {"kind": "plain", "name": "switch1", "target": manager.target}
     operation = net.do("register-with-controller", net.first, **wanted)
     assert operation.state == S.SUCCEEDED, told(operation)
     assert not net.plan("register-with-controller", net.first, **wanted).frozen().steps

@@ -31,7 +31,7 @@ def southbound(net: Net, tmp_path: Path) -> Iterator[dict[str, Any]]:
     path, pem = certificate(tmp_path, "southbound")
     host = net.second
     host.sh(f"mkdir -p /etc/ovn; printf '%s' '{path.read_text()}' >/etc/ovn/own.pem; cp /etc/ovn/own.pem /etc/ovn/believed.pem")
-    host.sh("systemctl start ovn-central", timeout=120)
+    host.sh("systemctl start ovn-central; until [ -S /run/ovn/ovnsb_db.sock ]; do sleep 0.2; done", timeout=120)
     host.sh("ovn-sbctl --timeout=60 set-ssl /etc/ovn/own.pem /etc/ovn/own.pem /etc/ovn/believed.pem")
     host.sh(f"ovn-sbctl --timeout=60 set-connection pssl:6642:{host.underlay}")
     yield {"target": f"ssl:{host.underlay}:6642", "ca": pem, "encap": "geneve"}
