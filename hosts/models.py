@@ -6,7 +6,7 @@ import re
 import shlex
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from hosts import rules
 from hosts.tails.models import LogList, Tail, TailChunk  # noqa: F401 # Django looks for models here
+from opsportal.web.sight import Limited
 
 
 class Cloud(models.Model):
@@ -23,6 +24,9 @@ class Cloud(models.Model):
 
     name = models.CharField(max_length=64, validators=[rules.label])
     note = models.TextField(blank=True, validators=[rules.free_text])
+
+    SEEN_BY = "name"
+    objects: ClassVar[Limited[Self]] = Limited()
 
     class Meta:
         ordering = ["name"]
@@ -53,6 +57,9 @@ class Pool(models.Model):
     findings = models.JSONField(default=list, blank=True, editable=False, help_text="What the rulebook says to the newest reading.")
     next_read_at = models.DateTimeField(default=timezone.now, editable=False)
     claim = models.CharField(max_length=32, blank=True, editable=False, help_text="Which slice of a worker is reading it now.")
+
+    SEEN_BY = "cloud__name"
+    objects: ClassVar[Limited[Self]] = Limited()
 
     class Meta:
         ordering = ["name"]
@@ -227,6 +234,9 @@ class Host(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    SEEN_BY = "cloud__name"
+    objects: ClassVar[Limited[Self]] = Limited()
 
     class Meta:
         ordering = ["sort_name", "id"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import ClassVar, Self
 
 from django.db import models
 from django.urls import reverse
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from hosts.models import Host
 from networking.seen import Seen
+from opsportal.web.sight import Limited
 
 
 class HostNetwork(models.Model):
@@ -22,6 +24,9 @@ class HostNetwork(models.Model):
     tried_at = models.DateTimeField(null=True, blank=True)
     next_read_at = models.DateTimeField(null=True, blank=True)
     claim = models.CharField(max_length=32, blank=True, help_text="Which slice of a worker is reading it now.")
+
+    SEEN_BY = "host__cloud__name"
+    objects: ClassVar[Limited[Self]] = Limited()
 
     class Meta:
         ordering = ["host__sort_name", "pk"]

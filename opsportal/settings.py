@@ -109,6 +109,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "opsportal.web.middleware.session_ended",
     "opsportal.web.middleware.own_password_first",
+    "opsportal.web.sight.own_part_only",
     "opsportal.web.middleware.no_store",
     "axes.middleware.AxesMiddleware",
 ]
@@ -358,6 +359,9 @@ TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connect
 
 SECRETS = {"credential": "hosts.sealing.named"}
 """Which function gives a secret that a step writes to a host: "credential:3"."""
+
+SIGHT = "opsportal.lab.participants.limits"
+"""Which function says that a person sees only some clouds: it gives `opsportal.web.sight.Limits`, or None."""
 
 TARGET_NAMES = {"host": "hosts.queries.called", "pool": "hosts.pools.called"}
 """Which function says what people call targets of a kind, and where their pages are."""

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, User
 
+from opsportal.lab.inventory_seed import cloud_name
+from opsportal.web.sight import Limits
+
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 ROLES = {"seat{}": "operator", "seat{}-approver": "approver"}
 NAME = re.compile(r"seat([0-9]{1,3})(-approver)?")
@@ -18,6 +21,12 @@ def seat_of(user: AbstractBaseUser | AnonymousUser | User) -> str:
     """The seat whose participant this is, or ""."""
     found = NAME.fullmatch(user.get_username())
     return found[1] if found else ""
+
+
+def limits(user: AbstractBaseUser | AnonymousUser | User) -> Limits | None:
+    """A participant meets the cloud of the own seat, and what the two of that seat do. Everybody else sees all."""
+    seat = seat_of(user)
+    return Limits((cloud_name(seat),), tuple(pattern.format(seat) for pattern in ROLES)) if seat else None
 
 
 def make(seats: Iterable[str], file: Path) -> int:

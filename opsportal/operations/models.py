@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +13,7 @@ from opsportal.operations import plan as plans
 from opsportal.operations import registry
 from opsportal.operations.runbook import Risk, Runbook
 from opsportal.operations.states import FINAL, OperationState, StepState
+from opsportal.web.sight import Limited
 
 if TYPE_CHECKING:
     _Text = models.CharField[str, str]
@@ -110,6 +111,9 @@ class Operation(models.Model):
     log_bytes = models.PositiveBigIntegerField(default=0)
     settled = models.BooleanField(default=False, help_text="The runbook was told of the final state.")
     cleared_at = models.DateTimeField(null=True, blank=True, help_text="Nothing of it is left in the control directories of its targets.")
+
+    SEEN_BY = "requester__username"
+    objects: ClassVar[Limited[Self]] = Limited()
 
     class Meta:
         ordering = ["-id"]
@@ -331,6 +335,9 @@ class Restoration(models.Model):
     opened_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
     settled_by = models.CharField(max_length=200, blank=True)
+
+    SEEN_BY = "operation__requester__username"
+    objects: ClassVar[Limited[Self]] = Limited()
 
     class Meta:
         ordering = ["id"]
