@@ -290,6 +290,7 @@ def test_the_second_operator_waits_and_sees_for_whom(live: Live, page_as: PageAs
     expect(page.locator("#moving")).to_contain_text(
         re.compile(f"practice-a is in use by operation #{one.pk}.*{olga.username}"), timeout=SOON
     )
+    expect(page.get_by_text("Nothing that the portal runs has touched")).to_have_count(0)
     keep(page, "30-second-waits")
     ends(page, "Stale")
     expect(page.locator("main")).to_contain_text("What the plan rests on has changed")
