@@ -54,14 +54,26 @@ def own_part_only(get_response: Handler) -> Handler:
     return handle
 
 
+class LimitedRows(models.QuerySet[M]):
+    """A form's field has rows that were asked for when the portal started, and takes `all` of them for each request."""
+
+    def all(self) -> LimitedRows[M]:
+        return _within(super().all())
+
+
 class Limited(models.Manager[M]):
     """Leaves out what lies outside of the asker's limits, for a model that says `SEEN_BY`: where its cloud's name is, or its person's
     username. (Django makes managers of relations without arguments, so the model has to say it.)
     """
 
-    def get_queryset(self) -> models.QuerySet[M]:
-        rows, limits = super().get_queryset(), _limits.get()
-        if limits is None:
-            return rows
-        path: str = self.model.SEEN_BY  # type: ignore[attr-defined] # what this manager asks of its model
-        return rows.filter(**{f"{path}__in": limits.people if path.endswith("username") else limits.clouds})
+    _queryset_class = LimitedRows
+
+    def get_queryset(self) -> LimitedRows[M]:
+        return _within(super().get_queryset())
+
+
+def _within(rows: models.QuerySet[M]) -> LimitedRows[M]:
+    limits, path = _limits.get(), rows.model.SEEN_BY  # type: ignore[attr-defined] # what the manager asks of its model
+    if limits is not None:
+        rows = rows.filter(**{f"{path}__in": limits.people if path.endswith("username") else limits.clouds})
+    return rows  # type: ignore[return-value] # made by `_queryset_class`

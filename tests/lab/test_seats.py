@@ -65,3 +65,12 @@ def test_everybody_else_sees_all(seats: dict[str, Client]) -> None:
 def test_workers_see_all_after_a_participants_request(seats: dict[str, Client]) -> None:
     seats["seat2"].get(reverse("hosts"))
     assert Host.objects.count() == 3 and sight._limits.get() is None
+
+
+def test_a_form_offers_what_is_seen_and_takes_nothing_else(seats: dict[str, Client]) -> None:
+    draft = seats["seat2"].post(reverse("runbook_start", args=["add-bridge"]), {"token": secrets.token_hex(8)}, follow=True)
+    text = draft.content.decode()
+    assert "host-of-Practice-cloud-2" in text and "cloud-3" not in text and "host-of-Real" not in text
+    other = Host.objects.get(name="host-of-Real")
+    answer = seats["seat2"].post(draft.redirect_chain[-1][0], {"host": other.pk, "name": "br7", "timer": 60})
+    assert answer.status_code == 422
