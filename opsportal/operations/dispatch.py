@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from opsportal.operations.states import DRIVEN, FINAL, OperationState
 logger = logging.getLogger(__name__)
 
 RESEND_AFTER = timedelta(seconds=10)
+PAUSE_AFTER_FAILURE = 1.0
 
 
 def wake(operation: Operation) -> None:
@@ -26,11 +28,19 @@ def wake(operation: Operation) -> None:
     transaction.on_commit(lambda: _send(pk, task, queue))
 
 
+_quiet: dict[str, float] = {}
+"""By broker: until when nothing is sent to one that was away. Each try there costs time, and a descriptor until memory is tidied."""
+
+
 def _send(pk: int, task: str, queue: str) -> None:
+    broker = str(app.conf.broker_url)
+    if time.monotonic() < _quiet.get(broker, 0):
+        return  # the sweeper sends it later
     try:
         app.send_task(f"opsportal.operations.tasks.{task}", args=[pk], queue=queue, retry=False)
     except Exception as error:  # the broker is away: the sweeper sends it later
         logger.warning("operation %s was not sent to a worker: %s", pk, error)
+        _quiet[broker] = time.monotonic() + PAUSE_AFTER_FAILURE
     else:
         Operation.objects.filter(pk=pk).update(woken_at=Now())
 
