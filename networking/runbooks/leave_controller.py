@@ -54,6 +54,13 @@ class LeaveForm(HostForm):
         required=False, label="Forget the certificates", help_text="Open vSwitch no longer uses any. The files stay in /etc/openvswitch."
     )
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for name in ("bridges", "ssl"):
+            if data.get("kind") == "ovn" and data.get(name):
+                self.add_error(name, "OVN keeps neither: this belongs to a manager. Leave that in an operation of its own.")
+        return data
+
 
 class LeaveController(OnHost[LeaveParams]):
     name = "leave-controller"

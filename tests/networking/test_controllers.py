@@ -19,6 +19,7 @@ from networking import controller_steps, judges
 from networking.controller_forms import pinned, target
 from networking.nsx import peek
 from networking.runbooks.join_ovn import JoinForm
+from networking.runbooks.leave_controller import LeaveForm
 from networking.runbooks.register_with_controller import ManagerForm, NodeForm
 from opsportal.operations import journal
 from opsportal.operations.models import Operation, Restoration
@@ -254,3 +255,5 @@ def test_forms_name_what_is_missing() -> None:
     wrong = NodeForm({"by": "certificate", "connector": "VXLANConnector", "api": "https://nsx", "zone": "all", "fingerprint": "AB"})
     assert set(wrong.errors) == {"api", "zone", "fingerprint"}
     assert set(JoinForm({**given, "target": "ssl:192.0.2.1:6642", "tunnel": "192.0.2.7", "encap": "geneve"}).errors) == {"ca"}
+    assert LeaveForm({**given, "kind": "manager", "ssl": "on"}).is_valid()
+    assert set(LeaveForm({**given, "kind": "ovn", "ssl": "on"}).errors) == {"ssl"}
