@@ -62,10 +62,14 @@ def submit(operation: Operation, user: User) -> Operation:
 
 
 def until(operation: Operation, key: str, *states: str, seconds: float = 300) -> Operation:
-    """The smallest slices until this step is in one of these states: no later step has begun then."""
-    deadline = time.monotonic() + seconds
+    """The smallest slices until this step is in one of these states: no later step has begun then.
+
+    On a busy machine the smallest ones are over before anything is done in them, so they grow.
+    """
+    deadline, length = time.monotonic() + seconds, 0.002
     while time.monotonic() < deadline:
-        execution.slice_of(operation.pk, 0.002)
+        execution.slice_of(operation.pk, length)
+        length += 0.0002
         operation.refresh_from_db()
         step = operation.steps.filter(key=key).first()
         if step and step.state in states:
