@@ -227,8 +227,10 @@ def supported(params: KvmParams, facts: FactSet) -> Iterator[Finding]:
 )
 def foreign(params: KvmParams, facts: FactSet) -> Iterator[Finding]:
     found = _kvm(params, facts)
-    known = facts.try_(Domains(found.host.target)) if found and found.installed and not found.virt.agent else ()
-    if found and known and not isinstance(known, FactError):
+    if found is None or not found.installed or found.virt.agent:
+        return
+    known = facts.try_(Domains(found.host.target))
+    if known and not isinstance(known, FactError):
         said = (
             f"libvirt on {found.host.name} has {len(known)} virtual machines ({', '.join(known[:5])}): move them before the host is added."
         )
