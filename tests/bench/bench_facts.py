@@ -28,6 +28,7 @@ COLD_GOAL, WARM_GOAL, XARGS_GOAL = 7, 16, 2
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 
 Seconds = dict[str, list[float]]
+Reader = Callable[[], None]
 
 
 def run() -> None:
@@ -36,12 +37,13 @@ def run() -> None:
         folder = Path(place)
         with farm(folder, HOSTS, _answer()) as hosts:
             _portal_knows(hosts)
-            portal = _measured(_portal, _portal_forgets)
-            xargs = _measured(lambda: _xargs(hosts), lambda: _end_masters(folder))
+            readers = {"portal": _portal, "xargs -P ssh": lambda: _xargs(hosts)}
+            if read := _ansible_reader(hosts):
+                readers["ansible -m raw"] = read
+            cold, warm = _cold(readers, folder), _warm(readers)
             _end_masters(folder)
-            ansible = _against_ansible(hosts)
-            _end_masters(folder)
-        _figures(portal, xargs, ansible)
+        _figures("cold", cold, {"ansible -m raw": COLD_GOAL})
+        _figures("warm", warm, {"ansible -m raw": WARM_GOAL, "xargs -P ssh": XARGS_GOAL})
 
 
 def _answer() -> str:
@@ -53,16 +55,30 @@ def _answer() -> str:
     return done.stdout
 
 
-def _measured(read: Callable[[], None], forget: Callable[[], None]) -> Seconds:
-    """Seconds of each round: cold ones without any connection, then warm ones."""
-    cold = []
+def _cold(readers: dict[str, Reader], folder: Path) -> Seconds:
+    """Seconds of each round without any connection. In turns, so that other work on the machine is in the way of all of them."""
+    taken: Seconds = {name: [] for name in readers}
     for _ in range(COLD_ROUNDS):
-        forget()
-        cold.append(_timed(read))
-    return {"cold": cold, "warm": [_timed(read) for _ in range(WARM_ROUNDS)]}
+        for name, read in readers.items():
+            _portal_forgets()
+            _end_masters(folder)
+            taken[name].append(_timed(read))
+    return taken
 
 
-def _timed(read: Callable[[], None]) -> float:
+def _warm(readers: dict[str, Reader]) -> Seconds:
+    """The same on kept connections. Those of the portal end after two minutes without use, so each is used once before."""
+    taken: Seconds = {name: [] for name in readers}
+    readers["xargs -P ssh"]()
+    for _ in range(WARM_ROUNDS):
+        for name, read in readers.items():
+            if name == "portal":
+                read()
+            taken[name].append(_timed(read))
+    return taken
+
+
+def _timed(read: Reader) -> float:
     began = time.perf_counter()
     read()
     return time.perf_counter() - began
@@ -124,7 +140,7 @@ def _end_masters(folder: Path) -> None:
         subprocess.run(["ssh", "-F", "/dev/null", "-O", "exit", "-o", f"ControlPath={path}", "x"], capture_output=True, check=False)
 
 
-def _against_ansible(hosts: Farm) -> Seconds | None:
+def _ansible_reader(hosts: Farm) -> Reader | None:
     program = _ansible(hosts.folder)
     if program is None:
         return None
@@ -145,7 +161,7 @@ def _against_ansible(hosts: Farm) -> Seconds | None:
         done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
         assert done.stdout.count("== end") == HOSTS, (done.stdout + done.stderr)[-500:]
 
-    return _measured(read, lambda: _end_masters(hosts.folder))
+    return read
 
 
 def _ansible(folder: Path) -> str | None:
@@ -162,17 +178,13 @@ def _ansible(folder: Path) -> str | None:
     return str(folder / "venv/bin/ansible")
 
 
-def _figures(portal: Seconds, xargs: Seconds, ansible: Seconds | None) -> None:
-    for kind in ("cold", "warm"):
-        took = median(portal[kind])
-        figure(f"facts of {HOSTS} hosts, {kind}", took, "s", _how(portal[kind]))
-        _ratio(f"facts, {kind}: times as fast as xargs -P ssh", xargs[kind], took, XARGS_GOAL if kind == "warm" else None)
-        if ansible:
-            _ratio(f"facts, {kind}: times as fast as ansible -m raw", ansible[kind], took, COLD_GOAL if kind == "cold" else WARM_GOAL)
-
-
-def _ratio(name: str, theirs: list[float], ours: float, goal: float | None) -> None:
-    figure(name, median(theirs) / ours, "times", f"{_how(theirs)} against {ours:.2f} s", goal, lower=False)
+def _figures(kind: str, taken: Seconds, goals: dict[str, float]) -> None:
+    """The portal's seconds, and how many times as long each of the others took: the median of the rounds' ratios."""
+    ours = taken.pop("portal")
+    figure(f"facts of {HOSTS} hosts, {kind}", median(ours), "s", _how(ours))
+    for name, theirs in taken.items():
+        ratio = median(other / own for other, own in zip(theirs, ours, strict=True))
+        figure(f"facts, {kind}: times as fast as {name}", ratio, "times", f"theirs: {_how(theirs)}", goals.get(name), lower=False)
 
 
 def _how(taken: list[float]) -> str:
