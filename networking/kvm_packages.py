@@ -135,7 +135,7 @@ if [ "$manager" = apt ] && [ -n "$(root dpkg --audit)" ]; then
   echo "Finishing an installation that was cut off earlier."
   run dpkg --configure -a || exit $?
 fi
-[ -e "$file.before" ] || {{
+root test -e "$file.before" || {{
   names '[a-z][a-z]' | root tee "$file.known" >/dev/null || exit 1
   names 'ii' | root tee "$file.before" >/dev/null || exit 1
 }}
@@ -153,10 +153,10 @@ exit "$code"
 
 REMOVE = f"""{RUN}{NAMES}
 manager=$1 file={FOLDER}/$2
-[ -e "$file.came" ] || {{ echo "The host has no note of what came. Nothing was removed." >&2; exit 1; }}
-there() {{ names 'ii' | comm -12 - "$file.came"; }}
+root test -e "$file.came" || {{ echo "The host has no note of what came. Nothing was removed." >&2; exit 1; }}
+there() {{ names 'ii' | root comm -12 - "$file.came"; }}
 gone() {{ # apt's verb for packages, and how to filter them: those that left their configuration behind earlier keep it
-  found=$(there | comm "$2" - "$file.known" | tr '\\n' ' ')
+  found=$(there | root comm "$2" - "$file.known" | tr '\\n' ' ')
   [ -z "$found" ] || run env DEBIAN_FRONTEND=noninteractive apt-get "$1" -q -y -o DPkg::Lock::Timeout=120 -- $found
 }}
 if [ "$manager" = apt ]; then gone purge -23 && gone remove -12 || exit $?

@@ -58,7 +58,7 @@ fi
 """
 
 AGENT_AGAIN = f"""{RUN}
-if [ -d /run/systemd/system ]; then run systemctl try-restart cloudstack-agent
+if [ -d /run/systemd/system ]; then ! systemctl is-active --quiet cloudstack-agent || run systemctl restart cloudstack-agent
 elif service cloudstack-agent status >/dev/null 2>&1; then run service cloudstack-agent restart; fi
 """
 
@@ -232,7 +232,9 @@ def agent_again(found: Kvm) -> Step:
         target=found.host.target,
         title="Start CloudStack's agent again, if it runs",
         why="It reads its files only when it starts.",
-        action=RunCommand(Command(script=AGENT_AGAIN, gist="systemctl try-restart cloudstack-agent"), 120),
+        action=RunCommand(
+            Command(script=AGENT_AGAIN, gist="systemctl is-active cloudstack-agent && systemctl restart cloudstack-agent"), 120
+        ),
         effect=Effect.IDEMPOTENT,
         interruptible=False,
         expect=(),
