@@ -10,9 +10,13 @@ from networking.config_files import LIBVIRT, PROPERTIES, SHELL, Style, changed, 
 
 LINE = some.one_of(
     some.text(alphabet="ab=# \t.\\!é", max_size=14),
-    some.sampled_from(["key = 1", "#key = 0", "key=2", "other=key=3", "# a remark", "", "  key =x", "long=a\\", "export key=9", "key=1\\", "key.more=1"]),
+    some.sampled_from(
+        ["key = 1", "#key = 0", "key=2", "other=key=3", "# a remark", "", "  key =x", "long=a\\", "export key=9", "key=1\\", "key.more=1"]
+    ),
 )
-TEXT = some.lists(LINE, max_size=12).map("\n".join) | some.lists(LINE, max_size=12).map(lambda lines: "".join(f"{line}\n" for line in lines))
+TEXT = some.lists(LINE, max_size=12).map("\n".join) | some.lists(LINE, max_size=12).map(
+    lambda lines: "".join(f"{line}\n" for line in lines)
+)
 STYLES = some.sampled_from([LIBVIRT, PROPERTIES, SHELL])
 VALUES = some.text(alphabet='ab19".-', max_size=8)
 
