@@ -95,6 +95,9 @@ def read_journal(unit: str, position: Position, *, sudo: bool) -> Command:
     return Command(script=JOURNAL, argv=(unit, cursor, str(PIECE), str(ENTRIES_BEFORE)), sudo=sudo, gist=f"journalctl -u {unit}")
 
 
+GONE = "gone"
+"""In place of an inode: the next file of this name is another one, even if the file system gives it the number of the old one."""
+
 SAID = {
     "rotated": "The log was rotated. The new file begins here.",
     "lost": "The log was rotated, and the old file is gone or compressed: its last lines are not shown. The new file begins here.",
@@ -123,7 +126,9 @@ def file_piece(answer: bytes, position: Position) -> tuple[Piece, str]:
     if head is None:
         return Piece(trouble="silent"), ""
     state, inode, offset, count, real = head
-    if state in ("gone", "closed"):
+    if state == "gone":
+        return Piece(trouble=state, position={"inode": GONE, "offset": 0}), real
+    if state == "closed":
         return Piece(trouble=state), real
     data = _body(answer)[:count]
     skipped = data.find(b"\n") + 1 if state == "first" and offset else 0

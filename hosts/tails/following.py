@@ -10,8 +10,9 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -58,6 +59,7 @@ class Look:
     piece: Piece | None = None
     problem: str = ""
     final: bool = False
+    position: dict[str, Any] = field(default_factory=dict)
 
 
 def claim() -> list[Tail]:
@@ -134,7 +136,7 @@ def _judged(tail: Tail, host: Host, piece: Piece) -> Look:
     }
     if piece.trouble:
         problem, final = troubles[piece.trouble]
-        return Look(tail, problem=problem, final=final)
+        return Look(tail, problem=problem, final=final, position=piece.position)
     return Look(tail, piece)
 
 
@@ -185,7 +187,8 @@ def _trouble(look: Look) -> None:
     tail, now = look.tail, timezone.now()
     since = tail.problem_at or now
     new = tail.problem != look.problem
-    keeping.append(tail, b"", problem=look.problem, problem_at=since, next_at=now + PACE_IN_TROUBLE, claim="")
+    moved = {"position": look.position} if look.position else {}
+    keeping.append(tail, b"", problem=look.problem, problem_at=since, next_at=now + PACE_IN_TROUBLE, claim="", **moved)
     if look.final or now - since > PATIENCE:
         end(tail, look.problem)
     elif new:

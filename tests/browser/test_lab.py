@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from pytest_django.fixtures import Settings
 
+from opsportal.lab import control
 from tests.browser.conftest import Live, PageAs
 from tests.lab.machines.stage import Stage, running
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def stage(live: Live, settings: Settings) -> Iterator[Stage]:
     with running(live.stack.state, settings, speed=20) as made:
+        control.reset("1")  # an earlier test may have left HA on there
         yield made
 
 
