@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -17,23 +14,17 @@ from django.utils import timezone
 from hosts import comparing, connections
 from hosts.facts.linux import Linux, LinuxBasics
 from hosts.models import Contact, Host, HostReading, system_of
+from opsportal.operations import side_by_side
 from opsportal.operations.facts import FactError
 from opsportal.transport import errors
 from opsportal.transport.base import Transport
 from opsportal.transport.ssh import SshTarget
 
 AT_ONCE = 50
-SLICE_SECONDS = 45
-STOP_CLAIMING = 25
-"""Seconds into a slice. A host claimed at the last moment has the rest for connecting and answering."""
-
 ANSWER_SECONDS = 18
 """For connecting, logging in and answering."""
 
 EVERY = timedelta(minutes=15)
-CLAIMED_FOR = timedelta(minutes=2)
-"""After this a claim is void: the worker that made it is dead."""
-
 KEEP_UNCHANGED = timedelta(days=2)
 KEEP_CHANGED = timedelta(days=365)
 
@@ -101,33 +92,14 @@ def crowded() -> bool:
 
 def claim(number: int) -> list[Host]:
     """Takes up to `number` due hosts, so that no other worker reads them now."""
-    now, token = timezone.now(), secrets.token_hex(16)
-    due = Host.objects.filter(next_read_at__lte=now).order_by("next_read_at").values_list("pk", flat=True)[:number]
-    taken = Host.objects.filter(pk__in=list(due), next_read_at__lte=now).update(claim=token, next_read_at=now + CLAIMED_FOR)
-    return list(connections.with_keys(Host.objects.filter(claim=token)).only(*NEEDED)) if taken else []
+    return list(connections.with_keys(side_by_side.claim(Host.objects.all(), number)).only(*NEEDED))
 
 
-def read_slice(seconds: float = SLICE_SECONDS, stop_claiming: float = STOP_CLAIMING) -> int:
-    """Reads due hosts side by side until none is due or the time is up; says how many.
-
-    Threads only talk to hosts; the database is used here, in the caller's thread.
-    """
-    started, pending, number = time.monotonic(), set[Future[Answer]](), 0
-    crew = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="read")
-    try:
-        while time.monotonic() - started < seconds:
-            free = AT_ONCE - len(pending)
-            if time.monotonic() - started < stop_claiming and (free >= AT_ONCE // 2 or not pending):
-                pending |= {crew.submit(read, host, target) for host, target in _openable(claim(free))}
-            if not pending:
-                break
-            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
-            with_them, pending = wait(pending, timeout=GATHER_SECONDS)
-            number += len(done) + len(with_them)
-            store([future.result() for future in (*done, *with_them)])
-    finally:
-        crew.shutdown(wait=False, cancel_futures=True)
-    return number
+def read_slice() -> int:
+    """Reads due hosts until none is due or the time is up; says how many."""
+    return side_by_side.work(
+        lambda free: _openable(claim(free)), lambda one: read(*one), store, at_once=AT_ONCE, at_least=AT_ONCE // 2, gather=GATHER_SECONDS
+    )
 
 
 def _openable(hosts: Iterable[Host]) -> list[tuple[Host, SshTarget]]:

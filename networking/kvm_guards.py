@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from networking.facts.kvm import AGENT, Domains
-from networking.facts.packages import Effects, Offer, System
+from networking.facts.packages import System
 from networking.facts.switches import SwitchConfig
 from networking.kvm_packages import DOCS, Lack
 from networking.kvm_state import TCP, TLS, Kvm, KvmParams, kvm
 from opsportal.operations.facts import FactError, FactSet
 from opsportal.operations.guards import Finding, Level, guard
+from opsportal.packages.offers import Effects, Offer
 
 MANAGERS = "The manuals of apt-get, dnf and yum."
 SETUP = "CloudStack's own setup of an agent, and libvirt's documentation of libvirtd.conf."

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from networking.changes import RUN
-from networking.facts.packages import OFFERS, Effects, Offer, Offered, System
-from opsportal.operations.steps import Condition, Effect, NothingToUndo, RunCommand, Step
-from opsportal.transport.base import Result
+from networking.facts.packages import System
+from opsportal.operations.steps import RunCommand, Step
+from opsportal.packages import installing
+from opsportal.packages.offers import Effects, Offer
 from opsportal.transport.command import Command
 
 PROCEDURES = "The release manager's procedures of 2016."
@@ -101,7 +101,7 @@ class Lack:
 
 def lack(names: tuple[str, ...], offer: Offer) -> Lack:
     missing = [name for name in names if name not in offer.installed]
-    can = [name for name in missing if name in offer.offered or not offer.lists]
+    can = [name for name in missing if name in offer.candidates or not offer.lists]
     return Lack(tuple(can), tuple(name for name in missing if name not in can))
 
 
@@ -109,16 +109,12 @@ def one_of(names: tuple[str, ...], offer: Offer) -> Lack:
     """The first that is offered, where any of them will do."""
     if set(names) & set(offer.installed):
         return Lack((), ())
-    can = [name for name in names if name in offer.offered or not offer.lists]
+    can = [name for name in names if name in offer.candidates or not offer.lists]
     return Lack(tuple(can[:1]), () if can else names[:1])
 
 
 FOLDER = "/var/lib/opsportal/packages"
 """One file for each installation: the packages that came with it."""
-
-LISTS = f"""{RUN}
-run env DEBIAN_FRONTEND=noninteractive apt-get update -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o APT::Update::Error-Mode=any
-"""
 
 NAMES = r"""
 names() { case $manager in
@@ -177,62 +173,19 @@ def steps(
     `before_removal` is shell that ends the undo with an exit code and a sentence when something would be lost.
     """
     if offer.manager == "apt":
-        yield _step(
-            target,
-            "lists",
-            "Fetch the package lists",
-            "Versions that were replaced cannot be downloaded any more: old lists lead to errors.",
-            RunCommand(Command(script=LISTS, gist="apt-get update"), timeout=900),
-        )
+        yield installing.lists(target)
     back = Command(script=before_removal + REMOVE, argv=(offer.manager, token), gist=f"{offer.manager}: remove exactly what came")
     new = f", {len(effects.new)} packages with what they need" if effects else ""
-    yield _step(
+    yield installing.step(
         target,
         "install",
         f"Install {', '.join(names)}"[:200],
         f"The host's own package manager does it{new}. It waits for another one that is at work, and notes which packages came.",
         RunCommand(Command(script=INSTALL, argv=(offer.manager, token, *names), gist=f"{_verb(offer)} {' '.join(names)}"), timeout=3600),
-        probe=(installed(names),),
+        probe=(installing.installed(names),),
         undo=RunCommand(back, timeout=1800),
     )
 
 
-def installed(names: tuple[str, ...]) -> Condition:
-    command = Command(script=OFFERS, argv=names, gist=f"which of {', '.join(names)} are installed")
-    return Condition("The packages are installed", command, "networking.kvm_packages.all_installed", json.dumps(names), timeout=240)
-
-
-def all_installed(result: Result, wants: str) -> str:
-    """Judges what `facts.packages` reads. `wants` is JSON: the names of packages."""
-    names = tuple(json.loads(wants))
-    still = sorted(set(names) - set(Offered("", names).parse(result).installed))
-    return f"Not installed: {', '.join(still)}." if still else ""
-
-
 def _verb(offer: Offer) -> str:
     return "apt-get install -y --no-install-recommends" if offer.manager == "apt" else f"{offer.manager} install -y"
-
-
-def _step(
-    target: str,
-    key: str,
-    title: str,
-    why: str,
-    action: RunCommand,
-    *,
-    probe: tuple[Condition, ...] = (),
-    undo: RunCommand | None = None,
-) -> Step:
-    """A package manager that is stopped in the middle leaves half packages, so it never is."""
-    return Step(
-        key=key,
-        target=target,
-        title=title,
-        why=why,
-        action=action,
-        effect=Effect.IDEMPOTENT,
-        interruptible=False,
-        expect=(),
-        probe=probe,
-        undo=undo or NothingToUndo(),
-    )

@@ -9,10 +9,11 @@ from typing import Protocol
 from networking import config_files
 from networking.config_files import LIBVIRT, PROPERTIES, SHELL, Settings, Style
 from networking.facts.kvm import AGENT, SOCKETS, HostFile, HostVirtualization, Text, Virtualization
-from networking.facts.packages import Effects, HostSystem, Offer, Offered, Simulated, System
+from networking.facts.packages import HostSystem, System
 from networking.facts.portal import HostData, InventoryHost
 from networking.kvm_packages import AGENT_PACKAGE, Lack, Line, lack, line
 from opsportal.operations.facts import FactError, FactSet
+from opsportal.packages.offers import Effects, Offer, Offered, Simulated
 
 LIBVIRTD, QEMU, CLIENT = "/etc/libvirt/libvirtd.conf", "/etc/libvirt/qemu.conf", "/etc/libvirt/libvirt.conf"
 SELINUX, SYSTEMD, LOG4J = "/etc/selinux/config", "/etc/systemd/system.conf", "/etc/cloudstack/agent/log4j-cloud.xml"

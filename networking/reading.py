@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,17 +13,14 @@ from hosts import connections
 from hosts.models import Host, Kind
 from networking.models import HostNetwork
 from networking.seen import Seen, look
+from opsportal.operations import side_by_side
 from opsportal.operations.facts import FactError
 from opsportal.transport.errors import TransportError
 from opsportal.transport.ssh import SshTarget
 
 AT_ONCE = 20
-SLICE_SECONDS = 45
-STOP_CLAIMING = 25
 ANSWER_SECONDS = 20
 EVERY = timedelta(minutes=15)
-CLAIMED_FOR = timedelta(minutes=2)
-"""After this a claim is void: the worker that made it is dead."""
 
 SERVICES = {"openvswitch", "openvswitch-switch", "ovs-vswitchd"}
 
@@ -64,29 +58,11 @@ def due() -> bool:
     return HostNetwork.objects.filter(next_read_at__lte=timezone.now()).exists()
 
 
-def claim(number: int) -> list[HostNetwork]:
-    now, token = timezone.now(), secrets.token_hex(16)
-    wanted = HostNetwork.objects.filter(next_read_at__lte=now).order_by("next_read_at").values_list("pk", flat=True)[:number]
-    HostNetwork.objects.filter(pk__in=list(wanted), next_read_at__lte=now).update(claim=token, next_read_at=now + CLAIMED_FOR)
-    return list(HostNetwork.objects.filter(claim=token))
-
-
-def read_slice(seconds: float = SLICE_SECONDS, stop_claiming: float = STOP_CLAIMING) -> int:
-    """Reads what is due side by side until nothing is or the time is up; says how many. Threads only talk to hosts."""
-    started, pending, number = time.monotonic(), set[Future[Answer]](), 0
-    crew = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="network")
-    try:
-        while time.monotonic() - started < seconds:
-            if time.monotonic() - started < stop_claiming and (free := AT_ONCE - len(pending)):
-                pending |= {crew.submit(read, network, target) for network, target in _openable(claim(free))}
-            if not pending:
-                break
-            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
-            number += len(done)
-            store([future.result() for future in done])
-    finally:
-        crew.shutdown(wait=False, cancel_futures=True)
-    return number
+def read_slice() -> int:
+    """Reads what is due until nothing is or the time is up; says how many."""
+    return side_by_side.work(
+        lambda free: _openable(side_by_side.claim(HostNetwork.objects.all(), free)), lambda one: read(*one), store, at_once=AT_ONCE
+    )
 
 
 def _openable(networks: Iterable[HostNetwork]) -> list[tuple[HostNetwork, SshTarget]]:

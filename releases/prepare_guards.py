@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from opsportal.operations.facts import FactSet
 from opsportal.operations.guards import Finding, Level, guard
+from opsportal.packages.offers import Effects, Offer, Offered, Simulated
 from releases import needs
-from releases.facts.offers import Effects, Offer, Offered, Simulated
 from releases.facts.requirements import CONTROL, Groups, Requirements
 from releases.facts.tools import Jdk, Space, Toolbox, Tools
 from releases.planning import checkout, commit

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from opsportal.operations.steps import Condition, Effect, NothingToUndo, RunCommand, Step
+from opsportal.operations.steps import Condition, RunCommand, Step
+from opsportal.packages import installing
+from opsportal.packages.offers import Effects, Offer
 from opsportal.transport.base import Result
 from opsportal.transport.command import Command
 from releases import needs
 from releases.facts.checkout import Tree
-from releases.facts.offers import SCRIPT as OFFERS
-from releases.facts.offers import Effects, Offer, Offered
 from releases.facts.requirements import Groups
 from releases.facts.tools import SCRIPT as TOOLS
 from releases.facts.tools import Jdk as Installed
@@ -149,11 +149,6 @@ def _can(package: str, offer: Offer) -> bool:
     return bool(package) and (package in offer.candidates or not offer.lists)
 
 
-UPDATE = """\
-export DEBIAN_FRONTEND=noninteractive
-exec apt-get update -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o APT::Update::Error-Mode=any
-"""
-
 APT_INSTALL = """\
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -180,26 +175,11 @@ def nothing_missing(result: Result, wants: str) -> str:
     return f"still missing: {', '.join(still)}" if still else ""
 
 
-def all_installed(result: Result, wants: str) -> str:
-    """Judges what `facts.offers` reads. `wants` is JSON: the names of packages."""
-    names = tuple(json.loads(wants))
-    offer = Offered("", names).parse(result)
-    still = sorted(set(names) - set(offer.installed))
-    return f"not installed: {', '.join(still)}" if still else ""
-
-
 def steps(target: str, box: Toolbox, offer: Offer, found: Lack, effects: Effects | None) -> Iterable[Step]:
     """Lists first where the package manager needs that, then one installation of everything."""
-    sudo = box.sudo != "root"
     if offer.manager == "apt":
-        yield _step(
-            target,
-            "lists",
-            "Fetch the package lists",
-            "Versions that were replaced cannot be downloaded any more: old lists lead to errors.",
-            RunCommand(Command(script=UPDATE, sudo=sudo), timeout=900),
-        )
-    yield _install(target, offer, found, effects, sudo=sudo)
+        yield installing.lists(target)
+    yield _install(target, offer, found, effects, sudo=box.sudo != "root")
 
 
 def _install(target: str, offer: Offer, found: Lack, effects: Effects | None, *, sudo: bool) -> Step:
@@ -207,13 +187,13 @@ def _install(target: str, offer: Offer, found: Lack, effects: Effects | None, *,
     command = Command(script=APT_INSTALL, argv=found.install, sudo=sudo) if apt else _rpm(offer, "install", found.install, sudo=sudo)
     new = effects.new if effects else found.install
     back = Command(script=APT_REMOVE, argv=new, sudo=sudo) if apt else _rpm(offer, "remove", new, sudo=sudo)
-    return _step(
+    return installing.step(
         target,
         "install",
         f"Install {', '.join(found.install)}"[:200],
         "The machine's own package manager does it, with what else each of them needs. It waits up to two minutes for another one to end.",
         RunCommand(command, timeout=3600),
-        probe=(_tools_proof(found), _packages_proof(found)),
+        probe=(_tools_proof(found), installing.installed(found.install)),
         undo=RunCommand(back, timeout=1800),
     )
 
@@ -224,36 +204,6 @@ def _tools_proof(found: Lack) -> Condition:
     return Condition(says, Command(script=TOOLS), "releases.preparing.nothing_missing", wish, timeout=60)
 
 
-def _packages_proof(found: Lack) -> Condition:
-    command = Command(script=OFFERS, argv=found.install)
-    return Condition("the packages are installed", command, "releases.preparing.all_installed", json.dumps(found.install), timeout=240)
-
-
 def _rpm(offer: Offer, verb: str, names: tuple[str, ...], *, sudo: bool) -> Command:
     weak = ("--setopt=install_weak_deps=False",) if offer.manager == "dnf" and verb == "install" else ()
     return Command((offer.manager, verb, "-y", *weak, *names), sudo=sudo)
-
-
-def _step(
-    target: str,
-    key: str,
-    title: str,
-    why: str,
-    action: RunCommand,
-    *,
-    probe: tuple[Condition, ...] = (),
-    undo: RunCommand | None = None,
-) -> Step:
-    """A package manager that is stopped in the middle leaves half packages, so it never is."""
-    return Step(
-        key=key,
-        target=target,
-        title=title,
-        why=why,
-        action=action,
-        effect=Effect.IDEMPOTENT,
-        interruptible=False,
-        expect=(),
-        probe=probe,
-        undo=undo or NothingToUndo(),
-    )

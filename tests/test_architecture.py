@@ -28,6 +28,7 @@ MAY_IMPORT = {
         "opsportal.celery",
         "opsportal.checks",
     },
+    "opsportal.packages": {"opsportal.packages", "opsportal.operations", "opsportal.transport"},
     "opsportal.web": {"opsportal.web", "opsportal.operations", "opsportal.secrets"},
     "opsportal.embedded": {"opsportal.embedded", "opsportal.secrets"},
     "hosts": {"hosts", "opsportal"},

@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Never
 
 from hosts.models import Host, Pool
-from opsportal.operations.facts import Fact, FactError, Reader
-from opsportal.transport.base import Result
-from opsportal.transport.command import Command
-
-
-class OfThePortal:
-    """A fact that is in the portal's own database: no command reads it."""
-
-    def command(self) -> Command:
-        raise FactError("This fact is in the portal's own database.")
-
-    def parse(self, result: Result) -> Never:
-        raise FactError("This fact is in the portal's own database.")
+from opsportal.operations.facts import Fact, FactError, OfThePortal, Reader
 
 
 @dataclass(frozen=True)

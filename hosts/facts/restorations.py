@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hosts.facts.portal import OfThePortal
-from opsportal.operations.facts import Fact, Reader
+from opsportal.operations.facts import Fact, OfThePortal, Reader
 from opsportal.operations.models import Restoration
 from opsportal.operations.states import FINAL
 

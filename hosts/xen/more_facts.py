@@ -9,13 +9,12 @@ from typing import ClassVar
 
 from django.utils import timezone
 
-from hosts.facts.portal import OfThePortal
 from hosts.models import Credential, Host, Pool
 from hosts.xen.command import LIMITED, xe
 from hosts.xen.facts import MemberView, PoolPifs, PoolStorage, printed
 from hosts.xen.parsing import field, quoted, records, reference, uuid, whole
 from hosts.xen.state import Member, Pif, PoolState, Role, Storage, Voice
-from opsportal.operations.facts import Fact, FactError, Reader
+from opsportal.operations.facts import Fact, FactError, OfThePortal, Reader
 from opsportal.operations.models import Operation, Step
 from opsportal.operations.states import OperationState, StepState
 from opsportal.transport.base import Result

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from hosts.xen import changing, findings, twins
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolStorage, PoolVms, SrSpace
 from hosts.xen.state import HostVms, MemberState, PoolState, Vm, VmTable
 from hosts.xen.survey import Seen, speaker
+from opsportal.operations import side_by_side
 from opsportal.operations.facts import Fact, FactError
 from opsportal.operations.models import Operation
 from opsportal.operations.reading import answered
@@ -43,8 +43,7 @@ HOSTS_AT_ONCE = 16
 FACTS_AT_ONCE = 3
 """Questions to one dom0: each is an `xe` of its own, and the dom0 has other work."""
 
-SLICE_SECONDS = 45
-STOP_CLAIMING = 10
+STOP_TAKING = 10
 """Seconds into a slice. A pool claimed at the last moment has the rest for its members (25 s when all of them hang) and the pool."""
 
 VIEW_SECONDS = 30
@@ -57,9 +56,6 @@ UNWELL_EVERY = timedelta(minutes=1)
 
 BUSY_EVERY = timedelta(seconds=30)
 """While an operation works on the pool."""
-
-CLAIMED_FOR = timedelta(minutes=2)
-"""After this a claim is void: the worker that made it is dead."""
 
 KEEP_UNCHANGED = timedelta(days=2)
 KEEP_CHANGED = timedelta(days=365)
@@ -122,33 +118,16 @@ def crowded() -> bool:
 
 def claim(number: int) -> list[Pool]:
     """Takes up to `number` due pools, so that no other worker reads them now."""
-    now, token = timezone.now(), secrets.token_hex(16)
-    found = Pool.objects.filter(kind__in=KINDS, next_read_at__lte=now).order_by("next_read_at").values_list("pk", flat=True)[:number]
-    taken = Pool.objects.filter(pk__in=list(found), next_read_at__lte=now).update(claim=token, next_read_at=now + CLAIMED_FOR)
     hosts = Prefetch("hosts", connections.with_keys(Host.objects.order_by("sort_name", "pk")))
-    return list(Pool.objects.filter(claim=token).prefetch_related(hosts)) if taken else []
+    return list(side_by_side.claim(Pool.objects.filter(kind__in=KINDS), number).prefetch_related(hosts))
 
 
-def read_slice(seconds: float = SLICE_SECONDS, stop_claiming: float = STOP_CLAIMING) -> int:
-    """Reads due pools side by side until none is due or the time is up; says how many.
-
-    Threads only talk to hosts; the database is used here, in the caller's thread.
-    """
-    started, pending, number = time.monotonic(), set[Future[Answer]](), 0
-    crew = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="pool")
-    try:
-        while time.monotonic() - started < seconds:
-            free = AT_ONCE - len(pending)
-            if free and time.monotonic() - started < stop_claiming:
-                pending |= {crew.submit(read, asked, started + seconds - 2) for asked in _openable(claim(free))}
-            if not pending:
-                break
-            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
-            number += len(done)
-            store([future.result() for future in done])
-    finally:
-        crew.shutdown(wait=False, cancel_futures=True)
-    return number
+def read_slice() -> int:
+    """Reads due pools until none is due or the time is up; says how many."""
+    until = time.monotonic() + side_by_side.SLICE_SECONDS - 2
+    return side_by_side.work(
+        lambda free: _openable(claim(free)), lambda asked: read(asked, until), store, at_once=AT_ONCE, stop_taking=STOP_TAKING
+    )
 
 
 def _openable(pools: Iterable[Pool]) -> list[Asked]:

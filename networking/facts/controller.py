@@ -6,14 +6,14 @@ import hashlib
 import ssl
 import sys
 from dataclasses import dataclass
-from typing import ClassVar, Never
+from typing import ClassVar
 
 from django.conf import settings
 
 from hosts.models import Credential
 from networking import nsx
 from networking.facts import asking
-from opsportal.operations.facts import Fact, FactError, Reader
+from opsportal.operations.facts import Fact, FactError, OfThePortal, Reader
 from opsportal.transport.base import Result
 from opsportal.transport.command import Command
 
@@ -131,16 +131,10 @@ class Login:
 
 
 @dataclass(frozen=True)
-class ApiLogin(Fact[Login]):
+class ApiLogin(OfThePortal, Fact[Login]):
     """The credential that was chosen, without its secret. Target "portal"."""
 
     credential: int
-
-    def command(self) -> Command:
-        raise FactError("This fact is in the portal's own database.")
-
-    def parse(self, result: Result) -> Never:
-        raise FactError("This fact is in the portal's own database.")
 
     def read(self, reader: Reader) -> Login:
         found = Credential.objects.filter(pk=self.credential).first()

@@ -1,10 +1,9 @@
-"""What a host runs, which packages it has, what its package manager could install, and what that would bring along."""
+"""Which system a host runs, and the state of its services."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
 
 from networking.facts import asking
 from opsportal.operations.facts import Fact, FactError
@@ -61,96 +60,6 @@ class HostSystem(Fact[System]):
         family = next((FAMILIES[word] for word in likes if word in FAMILIES), "")
         title = f"{values.get('NAME', ident)} {values.get('VERSION_ID', '.'.join(numbers))}".strip()
         return System(ident, tuple(map(int, numbers)), title, family, parts["user"][0], parts["sudo"][0], parts["init"] == ["systemd"])
-
-
-OFFERS = (
-    f"{asking.PRELUDE}"
-    r"""
-if command -v apt-get >/dev/null; then
-  part manager; echo apt
-  part lists; if ls /var/lib/apt/lists 2>/dev/null | grep -q _Packages; then echo yes; else echo no; fi
-  part has; dpkg-query -W -f '${db:Status-Abbrev} ${Package}, ${Provides}\n' \
-    | sed -n 's/^ii *//p' | tr ',' '\n' | sed 's/^ *\([^ (:]*\).*/\1/'
-  part offers; apt-cache policy "$@" | awk '/^[^ ]/ { name = $1; sub(/:$/, "", name) } $1 == "Candidate:" && $2 != "(none)" { print name }'
-elif manager=$(command -v dnf || command -v yum); then
-  part manager; echo "${manager##*/}"
-  part lists; echo yes
-  part has; for name; do ! rpm -q --whatprovides "$name" >/dev/null 2>&1 || echo "$name"; done
-  part offers; for name; do
-    if rpm -q --whatprovides "$name" >/dev/null 2>&1; then continue; fi
-    said=$("$manager" -q provides "$name" 2>/dev/null | head -n 1)
-    [ -z "$said" ] || echo "$name"
-  done
-else
-  part manager; echo none; part lists; echo no; part has; part offers
-fi
-part end
-"""
-)
-
-
-@dataclass(frozen=True)
-class Offer:
-    """`manager` is "apt", "dnf", "yum" or "none". Without `lists` it is not known yet what could be installed.
-
-    `installed` are the asked names that are there, by themselves or provided by another package; `offered` those that the package
-    manager has. No versions: a new one would make every waiting plan stale.
-    """
-
-    manager: str
-    lists: bool
-    installed: tuple[str, ...]
-    offered: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Offered(Fact[Offer]):
-    """Asks for these names only; nothing is fetched."""
-
-    names: tuple[str, ...]
-    timeout: ClassVar[float] = 240
-
-    def command(self) -> Command:
-        return Command(script=OFFERS, argv=self.names, gist=f"which of {', '.join(self.names)} are installed or offered")
-
-    def parse(self, result: Result) -> Offer:
-        parts = asking.parts(result)
-        if not parts.get("manager"):
-            raise FactError("The host does not say which package manager it has.")
-        has, offers, ours = set(parts["has"]), set(parts["offers"]), set(self.names)
-        return Offer(parts["manager"][0], parts["lists"] == ["yes"], tuple(sorted(has & ours)), tuple(sorted(offers & ours)))
-
-
-@dataclass(frozen=True)
-class Effects:
-    """What an installation would do: packages that are new, that change their version, and that are removed."""
-
-    new: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Simulated(Fact[Effects]):
-    """apt's own simulation. It needs no rights and takes no lock."""
-
-    names: tuple[str, ...]
-    timeout: ClassVar[float] = 120
-
-    def command(self) -> Command:
-        script = 'LC_ALL=C exec apt-get -s -q install --no-install-recommends -- "$@"\n'
-        return Command(script=script, argv=self.names, gist=f"apt-get -s install {' '.join(self.names)}")
-
-    def parse(self, result: Result) -> Effects:
-        if result.exit:
-            said = " ".join(line for line in f"{result.out}\n{result.err}".split("\n") if line.startswith(("E:", " ")))
-            raise FactError(f"apt cannot install {', '.join(self.names)}: {' '.join(said.split())[-400:] or 'it did not say why'}")
-        acts = re.findall(r"(?m)^(Inst|Remv) (\S+)(?: \[(\S+)\])?", result.out)
-        return Effects(
-            new=tuple(sorted(name for act, name, old in acts if act == "Inst" and not old)),
-            changed=tuple(sorted(name for act, name, old in acts if act == "Inst" and old)),
-            removed=tuple(sorted(name for act, name, _ in acts if act == "Remv")),
-        )
 
 
 @dataclass(frozen=True)

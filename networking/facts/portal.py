@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Never
 
 from hosts.models import Host
-from opsportal.operations.facts import Fact, FactError, Reader
-from opsportal.transport.base import Result
-from opsportal.transport.command import Command
+from opsportal.operations.facts import Fact, FactError, OfThePortal, Reader
 
 
 @dataclass(frozen=True)
@@ -23,16 +20,10 @@ class HostData:
 
 
 @dataclass(frozen=True)
-class InventoryHost(Fact[HostData]):
+class InventoryHost(OfThePortal, Fact[HostData]):
     """The host as the inventory has it. Target "portal": no command reads it."""
 
     host: int
-
-    def command(self) -> Command:
-        raise FactError("This fact is in the portal's own database.")
-
-    def parse(self, result: Result) -> Never:
-        raise FactError("This fact is in the portal's own database.")
 
     def read(self, reader: Reader) -> HostData:
         host = Host.objects.filter(pk=self.host).first()

@@ -12,7 +12,7 @@ from django import forms
 from hosts.models import Host
 from networking import kvm_guards, kvm_packages
 from networking.changes import RUN, asked
-from networking.facts.packages import HostService, HostSystem, Offered, Simulated
+from networking.facts.packages import HostService, HostSystem
 from networking.facts.portal import InventoryHost
 from networking.facts.switches import SwitchConfig
 from networking.kvm_guards import Need
@@ -21,6 +21,7 @@ from opsportal.operations.facts import FactError, FactSet
 from opsportal.operations.guards import Finding, Guard, Level, guard
 from opsportal.operations.runbook import NothingToDo, Page, Risk, Runbook
 from opsportal.operations.steps import Condition, Effect, RunCommand, Step
+from opsportal.packages.offers import Offered, Simulated
 from opsportal.transport.command import Command
 
 START = f"""{RUN}

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Never, Protocol, TypeVar, get_args
 
 from pydantic import TypeAdapter
 
@@ -77,6 +77,16 @@ def _adapter(kind: type[Fact[Any]]) -> TypeAdapter[Any]:
         if args := get_args(base):
             return TypeAdapter(args[0])
     raise TypeError(f"{kind.__name__} does not say what it reads: derive from Fact[...]")
+
+
+class OfThePortal:
+    """Mixed into a fact that is in the portal's own database, on the target "portal": it overrides `read`, no command reads it."""
+
+    def command(self) -> Command:
+        raise FactError("This fact is in the portal's own database.")
+
+    def parse(self, result: Result) -> Never:
+        raise FactError("This fact is in the portal's own database.")
 
 
 @dataclass(frozen=True)

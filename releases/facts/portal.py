@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Never
+from typing import ClassVar
 
-from opsportal.operations.facts import Fact, FactError, Reader
-from opsportal.transport.base import Result
-from opsportal.transport.command import Command
+from opsportal.operations.facts import Fact, FactError, OfThePortal, Reader
 from releases import versions
 from releases.models import Source
 from releases.rules import NUMBER
@@ -37,16 +35,6 @@ class SourceData:
 
     def pull_address(self, number: str) -> str:
         return f"{self.pulls_url.rstrip('/')}/{number}" if self.pulls_url else ""
-
-
-class OfThePortal:
-    """A fact that is in the portal's own database: no command reads it."""
-
-    def command(self) -> Command:
-        raise FactError("This fact is in the portal's own database.")
-
-    def parse(self, result: Result) -> Never:
-        raise FactError("This fact is in the portal's own database.")
 
 
 @dataclass(frozen=True)

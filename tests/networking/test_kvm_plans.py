@@ -20,13 +20,13 @@ from networking.facts.kvm import (
     Unit,
     Virtualization,
 )
-from networking.facts.packages import HostSystem, Offer, Offered, Simulated, System
+from networking.facts.packages import HostSystem, System
 from networking.facts.portal import HostData, InventoryHost
 from networking.facts.switches import SwitchConfig
 from networking.kvm_guards import KVM
 from networking.kvm_judges import has_values, listens, masked, permissive
 from networking.kvm_packages import KVM as TABLE
-from networking.kvm_packages import OVS, all_installed, line, one_of, ovs_source
+from networking.kvm_packages import OVS, line, one_of, ovs_source
 from networking.kvm_state import CLIENT, LIBVIRTD, LOG4J, QEMU, SELINUX, SYSTEMD, listen, names
 from networking.runbooks.install_open_vswitch import InstallOpenVswitch, InstallOvsParams
 from networking.runbooks.prepare_kvm_host import HostPage, PrepareKvmHost, PrepareKvmParams
@@ -34,6 +34,8 @@ from opsportal.operations.facts import Fact, FactError, FactSet, Reading
 from opsportal.operations.guards import judge
 from opsportal.operations.runbook import NothingToDo
 from opsportal.operations.steps import NothingToUndo, PutFile, RunCommand, Step
+from opsportal.packages.installing import all_installed
+from opsportal.packages.offers import Offer, Offered, Simulated
 from opsportal.transport.base import Result
 
 CASES = Path(__file__).with_name("cases")
@@ -287,8 +289,9 @@ def test_ports_are_judged_both_ways_and_silence_proves_nothing() -> None:
     assert (
         has_values(Result(0, "a=1\nb = 2\n"), "a=1\nb=2") == "" and has_values(Result(1, ""), "a=1") and has_values(Result(0, "a=2"), "a=1")
     )
-    offers = "== manager\napt\n== lists\nyes\n== has\na\n== offers\nb\n== end\n"
+    offers = "manager apt\nlists yes\nhas a\noffers b\nend\n"
     assert all_installed(Result(0, offers), '["a"]') == "" and "b" in all_installed(Result(0, offers), '["a", "b"]')
+    assert "could not be asked" in all_installed(Result(0, ""), '["a"]')
 
 
 def test_a_simulation_tells_new_from_changed_and_removed() -> None:

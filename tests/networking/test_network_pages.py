@@ -105,7 +105,7 @@ class TestAdoption:
     def test_a_host_without_a_pinned_key_is_answered_at_once(self) -> None:
         host = Host.objects.create(name="kvm", address="192.0.2.1", kind=Kind.KVM)
         reading.ask(host)
-        reading.read_slice(seconds=5)
+        reading.read_slice()
         assert "has no credential" in HostNetwork.objects.get().problem
 
 

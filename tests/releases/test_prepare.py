@@ -18,12 +18,12 @@ from opsportal.operations.guards import Guard
 from opsportal.operations.models import Operation
 from opsportal.operations.states import OperationState as S
 from opsportal.operations.steps import RunCommand
+from opsportal.packages.offers import Effects, Offer, Offered, Simulated
 from opsportal.transport.base import Result
 from releases import prepare_guards as guards
 from releases import preparing
 from releases.facts.checkout import Checkout
 from releases.facts.mirror import Resolved
-from releases.facts.offers import Effects, Offer, Offered, Simulated
 from releases.facts.portal import Registered
 from releases.facts.requirements import build_depends, build_requires
 from releases.facts.tools import Jdk, Space, Toolbox, Tools

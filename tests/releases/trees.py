@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from opsportal.packages.offers import Offer
 from releases.facts.checkout import Tree
 from releases.facts.mirror import Commit
-from releases.facts.offers import Offer
 from releases.facts.patches import Pull
 from releases.facts.portal import SourceData
 from releases.facts.tools import Jdk, Toolbox

@@ -57,7 +57,7 @@ class Offered(Fact[Offer]):
     timeout: ClassVar[float] = 240
 
     def command(self) -> Command:
-        return Command(script=SCRIPT, argv=self.names)
+        return Command(script=SCRIPT, argv=self.names, gist=f"which of {', '.join(self.names)} are installed or offered")
 
     def parse(self, result: Result) -> Offer:
         lines = result.out.splitlines()
@@ -87,7 +87,7 @@ class Simulated(Fact[Effects]):
 
     def command(self) -> Command:
         script = 'LC_ALL=C exec apt-get -s -q install --no-install-recommends -- "$@"\n'
-        return Command(script=script, argv=self.names)
+        return Command(script=script, argv=self.names, gist=f"apt-get -s install {' '.join(self.names)}")
 
     def parse(self, result: Result) -> Effects:
         if result.exit:
