@@ -166,7 +166,7 @@ def page_as(live: Live, new_context: Callable[..., BrowserContext]) -> Iterator[
     wrong: list[str] = []
 
     def said(message: ConsoleMessage) -> None:
-        if "CSP VIOLATION" in message.text or "Content Security Policy" in message.text:
+        if any(word in message.text for word in ("CSP VIOLATION", "Content Security Policy", "htmx:oobErrorNoTarget", "htmx:targetError")):
             wrong.append(message.text)
 
     def opened(*roles: str, user: Any = None, **options: Any) -> Page:
