@@ -144,6 +144,7 @@ NAVIGATION = [
     ("Sources", "sources", "git-branch", "viewer"),
     ("Builds", "builds", "package", "viewer"),
     ("Schedules", "schedules", "calendar-clock", "viewer"),
+    ("Repositories", "repositories", "archive", "viewer"),
     ("Networking", "", "", ""),
     ("Networks", "networks", "network", "viewer"),
     ("Operations", "", "", ""),
@@ -318,6 +319,11 @@ RUNBOOKS = [
     "releases.runbooks.build_release.BuildRelease",
     "releases.runbooks.merge_pull_request.MergePullRequest",
     "releases.runbooks.prepare_build_host.PrepareBuildHost",
+    "releases.runbooks.publish_build.PublishBuild",
+    "releases.runbooks.promote_build.PromoteBuild",
+    "releases.runbooks.withdraw_build.WithdrawBuild",
+    "releases.runbooks.upgrade_management_servers.UpgradeManagementServers",
+    "releases.runbooks.upgrade_kvm_agents.UpgradeKvmAgents",
     "hosts.runbooks.enable_pool_ha.EnablePoolHa",
     "hosts.runbooks.change_pool_master.ChangePoolMaster",
     "hosts.runbooks.change_ha_timeout.ChangeHaTimeout",
@@ -328,15 +334,24 @@ RUNBOOKS = [
     "hosts.runbooks.remove_host_from_pool.RemoveHost",
     "hosts.runbooks.recover_pool.RecoverPool",
     "hosts.runbooks.rolling_maintenance.RollingMaintenance",
+    "hosts.runbooks.prepare_maintenance.PrepareMaintenance",
+    "hosts.runbooks.cancel_maintenance.CancelMaintenance",
+    "hosts.runbooks.return_host.ReturnHost",
+    "hosts.runbooks.reconnect_host.ReconnectHost",
+    "hosts.runbooks.manage_cluster.ManageCluster",
+    "hosts.runbooks.remove_host_from_cloud.RemoveHostFromCloud",
+    "hosts.runbooks.add_host_to_cloud.AddHostToCloud",
     "hosts.runbooks.make_unique.MakeUnique",
     "hosts.runbooks.prepare_template.PrepareTemplate",
     "networking.runbooks.install_open_vswitch.InstallOpenVswitch",
     "networking.runbooks.prepare_kvm_host.PrepareKvmHost",
+    "networking.runbooks.hypervisor_networking.HypervisorNetworking",
     "networking.runbooks.add_bridge.AddBridge",
     "networking.runbooks.add_bond.AddBond",
     "networking.runbooks.add_vlan.AddVlan",
     "networking.runbooks.add_internal_port.AddInternalPort",
     "networking.runbooks.set_mtu.SetMtu",
+    "networking.runbooks.keep_network.KeepNetwork",
     "networking.runbooks.virtual_address.VirtualAddress",
     "networking.runbooks.failover_drill.FailoverDrill",
     "networking.runbooks.link_switches.LinkSwitches",
@@ -351,19 +366,25 @@ RUNBOOKS = [
 ]
 """Every kind of work, in the order of the menu; a site adds its own by dotted path."""
 
-STANDING_RULES = ["hosts.xen.findings.RULES"]
+STANDING_RULES = ["hosts.xen.findings.RULES", "hosts.cloudstack.findings.RULES"]
 """Lists of rules that readings of the inventory are held against; the rulebook shows them after those of the runbooks."""
 
 TARGETS = {"local": "opsportal.operations.targets.local", "host": "hosts.connections.connect"}
 """Which function opens a target: "local", or "host:3"."""
 
-SECRETS = {"credential": "hosts.sealing.named"}
+SECRETS = {"credential": "hosts.sealing.named", "repository": "releases.signing.named"}
 """Which function gives a secret that a step writes to a host: "credential:3"."""
+
+SEALED = ["hosts.sealing.seal_all_again", "releases.signing.seal_all_again"]
+"""Functions that seal every secret of a room with the first key of the key file, and give their number."""
+
+STORES = ["releases.downloading.content"]
+"""Functions that give the bytes of a file which a plan names by its SHA-256, or None: it is kept outside of the database."""
 
 SIGHT = "opsportal.lab.participants.limits"
 """Which function says that a person sees only some clouds: it gives `opsportal.web.sight.Limits`, or None."""
 
-TARGET_NAMES = {"host": "hosts.queries.called", "pool": "hosts.pools.called"}
+TARGET_NAMES = {"host": "hosts.queries.called", "pool": "hosts.pools.called", "cloud": "hosts.pools.clouds_called"}
 """Which function says what people call targets of a kind, and where their pages are."""
 
 TARGET_LISTS = ["hosts.queries.target_names"]

@@ -93,9 +93,10 @@ def undo_steps(operation: Operation) -> list[dict[str, Any]]:
             effect=Effect.NON_IDEMPOTENT,
             interruptible=False,
             expect=(),
-            probe=(),
+            probe=step.opens.proof if step.opens else (),
             undo=CannotUndo("An undo is not undone: run the runbook again."),
             danger=step.danger,
+            settles=step.opens.key if step.opens else "",
         )
         steps.append(STEP.dump_python(back, mode="json"))
     return steps

@@ -226,7 +226,7 @@ def plan(operation: Operation, readings: dict[str, Reading]) -> Outcome:
         verdicts, _ = reading.gather(lambda facts: judge(book.guards, params, facts), readings)
     except FactError as error:
         return Outcome(None, _early_verdicts(book, params, readings), str(error))
-    if operation.from_step and frozen.steps:
+    if operation.from_step and frozen.steps and not book.plans_the_rest:
         frozen = frozen.after(operation.from_step)
     return Outcome(frozen, verdicts)
 

@@ -34,9 +34,9 @@ def open_(operation: Operation, step: Step, planned: Planned) -> None:
 
 
 def of(operation: Operation) -> QuerySet[Restoration]:
-    """Its own, and those of the operations that it takes up again: it goes on from what they left, and brings it back."""
+    """Its own, and those of the operations that it takes up again or takes back: it goes on from what they left, and brings it back."""
     numbers, one = [operation.pk], operation
-    while one.kind == Operation.Kind.RETRY and one.after is not None:
+    while one.kind in (Operation.Kind.RETRY, Operation.Kind.UNDO) and one.after is not None:
         one = one.after
         numbers.append(one.pk)
     return Restoration.objects.filter(operation__in=numbers)

@@ -76,6 +76,8 @@ class Runbook(ABC, Generic[P]):
     guards: ClassVar[tuple[Guard, ...]] = ()
     settles: ClassVar[bool] = False
     """Settles open restorations, so it may run while they are open."""
+    plans_the_rest: ClassVar[bool] = False
+    """A plan has nothing of what is there already. So what failed is taken up again with the whole of a new plan, not at the step."""
     plan_template: ClassVar[str] = ""
     """An extra part for the review and operation pages, given the operation and `look("review", ...)`."""
     styles: ClassVar[tuple[str, ...]] = ()

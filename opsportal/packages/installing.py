@@ -17,11 +17,11 @@ root env DEBIAN_FRONTEND=noninteractive \\
 """
 
 
-def lists(target: str) -> Step:
+def lists(target: str, key: str = "lists") -> Step:
     """Of apt."""
     return step(
         target,
-        "lists",
+        key,
         "Fetch the package lists",
         "Versions that were replaced cannot be downloaded any more: old lists lead to errors.",
         RunCommand(Command(script=UPDATE, gist="apt-get update"), timeout=900),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+AS_ROOT = ("sh", "-c", '[ "$(id -u)" != 0 ] || exec "$@"; exec sudo -n "$@"', "sh")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -13,7 +15,7 @@ class Command:
     Either `argv` alone (a program and its arguments), or `script` (fixed shell text) with `argv` as its positional
     parameters `$1`, `$2`, ... Values never become part of `script`: they travel as arguments, each quoted as one word.
     `env` adds to the environment, `cwd` is where it runs, `stdin` is text fed to it.
-    `sudo` runs it as root through `sudo -n`; `umask` is octal text such as "022".
+    `sudo` runs it as root: through `sudo -n`, which a login as root does not need to have; `umask` is octal text such as "022".
     """
 
     argv: tuple[str, ...] = ()
@@ -32,11 +34,11 @@ class Command:
             raise ValueError("a command cannot carry a NUL byte")
 
     def words(self) -> tuple[str, ...]:
-        """The argument list, with `env` and `sudo` as the programs of these names."""
+        """The argument list, with `env` as the program of this name."""
         words = self.argv if not self.script else ("sh", "-c", self.script, "sh", *self.argv)
         if self.env:
             words = ("env", *(f"{name}={value}" for name, value in self.env), *words)
-        return ("sudo", "-n", *words) if self.sudo else words
+        return (*AS_ROOT, *words) if self.sudo else words
 
     def shell(self) -> str:
         """One line of POSIX sh that does it. The working directory must exist: `cd` failing stops the command."""

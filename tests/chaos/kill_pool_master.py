@@ -74,6 +74,7 @@ class Lane:
                 "srs": [machine.db.vdis[vdi].sr for machine in masters for vdi in machine.db.pool.ha_statefiles],
                 "armed": {machine.armed for machine in site.machines.values()},
                 "roles": sorted(machine.files["/etc/xensource/pool.conf"].split(":")[0].strip() for machine in site.machines.values()),
+                "managed": {cluster.managed for cluster in self.lab.seats[str(self.number)].cloud.data.clusters.values()},
             }
 
 
@@ -131,7 +132,7 @@ def _read() -> bool:
     """The inventory knows every host's uuid: what a plan rests on does not move by itself any more."""
     from hosts.models import Host, Pool
 
-    return all(host.facts.get("host_uuid") for host in Host.objects.all()) and all(pool.uuid for pool in Pool.objects.all())
+    return all(host.facts.get("host_uuid") for host in Host.objects.exclude(pool=None)) and all(pool.uuid for pool in Pool.objects.all())
 
 
 def _round(stack: Stack, lanes: list[Lane], number: int, chance: random.Random) -> list[tuple[str, str]]:
@@ -244,7 +245,7 @@ def _against(lane: Lane, state: dict[str, Any], master: str) -> list[str]:
     """What of the pool is not as the operation says."""
     from opsportal.operations.models import Restoration
 
-    members = len(lane.machines)
+    members = len(lane.world.site.machines)
     wants = {
         "masters": [master],
         "ha": [True],
@@ -252,6 +253,7 @@ def _against(lane: Lane, state: dict[str, Any], master: str) -> list[str]:
         "srs": [_first_sr(lane)],
         "armed": {True},
         "roles": ["master", *["slave"] * (members - 1)],
+        "managed": {"Managed"},
     }
     wrong = [f"{name} is {state[name]} instead of {value}" for name, value in wants.items() if state[name] != value]
     if left := Restoration.objects.filter(resource=f"pool:{lane.pool}", state="open").count():
@@ -266,24 +268,31 @@ def _first_sr(lane: Lane) -> str:
 
 def _brought_back(lane: Lane, state: dict[str, Any]) -> list[str]:
     """After anything but success: what was left off is on record, and `restore` brings it back."""
-    from opsportal.operations import followers
     from opsportal.operations.models import Restoration
 
     said = [] if lane.operation.outcome else ["ended without a sentence"]
     if lane.operation.state == "unknown":
         _resolve(lane, state)
-    left = Restoration.objects.filter(resource=f"pool:{lane.pool}", state="open").first()
-    if left is None:
-        return said if all(state["ha"]) else [*said, "HA is off and no restoration is open"]
+    while left := Restoration.objects.filter(resource=f"pool:{lane.pool}", state="open").first():
+        ended = _restored(lane, left)
+        if ended.state != "succeeded":
+            return [*said, f"the restoration is {ended.state}: {ended.outcome}"]
+    if not all(state["ha"]) and lane.state() == state:
+        return [*said, "HA is off and no restoration is open"]
+    return [*said, *_against(lane, after := lane.state(), after["masters"][0])]
+
+
+def _restored(lane: Lane, left: Any) -> Any:
+    """What a temporary change left behind is brought back, by an operation of its own."""
+    from opsportal.operations import followers
+
     held = lane.operation
     lane.operation = followers.restore(left, user=_person("olga", "operator"), token=secrets.token_hex(8))
     wait_for(lambda: _planned(lane.operation), "the plan of the restoration", 90)
     _approve(lane)
     wait_for(lambda: _ended(lane.operation), "the end of the restoration", PATIENCE)
     ended, lane.operation = lane.operation, held
-    if ended.state != "succeeded":
-        return [*said, f"the restoration is {ended.state}: {ended.outcome}"]
-    return [*said, *_against(lane, after := lane.state(), after["masters"][0])]
+    return ended
 
 
 def _resolve(lane: Lane, state: dict[str, Any]) -> None:
@@ -291,7 +300,13 @@ def _resolve(lane: Lane, state: dict[str, Any]) -> None:
     from opsportal.operations import followers
 
     step = lane.operation.steps.get(state="unknown")
-    happened = {"ha-off": not any(state["ha"]), "ha-on": all(state["ha"]), "designate": state["masters"] == [lane.target]}[step.key]
+    happened = {
+        "ha-off": not any(state["ha"]),
+        "ha-on": all(state["ha"]),
+        "designate": state["masters"] == [lane.target],
+        "cloudstack-unmanage": state["managed"] == {"Unmanaged"},
+        "cloudstack-manage": state["managed"] == {"Managed"},
+    }[step.key]
     followers.resolve(step, user=_person("paul", "approver"), happened=happened, reason="looked at the pool")
     wait_for(lambda: _ended(lane.operation), "the end of the operation that was unknown", PATIENCE)
 
@@ -304,7 +319,8 @@ def _differences(operation: Any, machines: dict[str, Any]) -> list[str]:
     wrong = []
     idents = {str(Host.objects.get(address=machine.place.address).pk): machine for machine in machines.values()}
     for step in operation.steps.all():
-        root = idents[step.target.partition(":")[2]].disk.root / "root" / targets.control_root(step.target, operation)
+        home = idents[step.target.partition(":")[2]].disk.root / "root" if step.target != "local" else Path("/")
+        root = home / targets.control_root(step.target, operation)
         attempts = list(step.attempts.all())
         paths = [root / attempt.remote_key / "log" for attempt in attempts]
         if len(attempts) > 1:

@@ -146,9 +146,7 @@ class Restoring(Ledger):
         is_off = Condition("the flag is off", Command(("cat", path)), judge="equals", wants="off")
         off = RunCommand(Command(script='echo off > "$1"', argv=(path,)), timeout=20)
         way_back = WayBack("flag", f"folder:{params.folder}", "The flag is off", back, (is_on,))
-        yield Step(
-            "off", "local", "Switch off", "Must be off.", off, Effect.IDEMPOTENT, False, (), (is_off,), NothingToUndo(), opens=way_back
-        )
+        yield Step("off", "local", "Switch off", "Must be off.", off, Effect.IDEMPOTENT, False, (), (is_off,), back, opens=way_back)
         for number, kind in enumerate(params.scripts):
             yield self.step(params, f"{kind}-{number}", kind)
         yield Step("on", "local", "Switch on", "As it was.", back, Effect.IDEMPOTENT, False, (), (is_on,), NothingToUndo(), settles="flag")

@@ -80,6 +80,19 @@ def test_undo_takes_back_what_was_done_last_first(olga: User, folder: Path) -> N
     assert "already" in followers.can_undo(done)
 
 
+def test_an_undo_goes_on_from_what_its_operation_left_and_settles_it(olga: User, folder: Path) -> None:
+    failed = run(submitted("tests.restoring", olga, folder=str(folder), scripts=["fail"]))
+    left = Restoration.objects.get()
+    assert (failed.state, left.state, (folder / "flag").read_text()) == (S.FAILED, "open", "off\n")
+    back = followers.undo(failed, user=olga, token="u1")
+    planning.work(back.pk)
+    back.refresh_from_db()
+    approval.submit(back, user=olga)
+    assert run(back).state == S.SUCCEEDED, back.outcome or back.waiting_for
+    left.refresh_from_db()
+    assert (left.state, (folder / "flag").read_text()) == ("settled", "on\n")
+
+
 def test_a_double_click_makes_one_draft(olga: User, folder: Path) -> None:
     first = planning.create("tests.ledger", user=olga, token="same")
     assert planning.create("tests.ledger", user=olga, token="same").pk == first.pk

@@ -1,0 +1,1 @@
+"""CloudStack's API: signed calls, errors in words, lists over pages, jobs. Plain Python without Django."""
