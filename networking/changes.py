@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from networking.persistence.boot import Boot, broadcast
 from networking.seen import Seen
+from networking.state import Route
 from opsportal.operations.steps import Condition
 from opsportal.transport.command import Command
 
@@ -56,7 +58,7 @@ exit "$code"
 class Change:
     """`do` and `undo` are commands for root. `undo` also mends a `do` that stopped half-way, so each of its commands bears being needless.
 
-    `touches` names interfaces, bonds and bridges that may lose traffic. `reboot` says what of it a reboot does not keep, "" for all kept.
+    `touches` names interfaces, bonds and bridges that may lose traffic. `boot` is what it wants of interfaces after a reboot.
     """
 
     key: str
@@ -66,11 +68,15 @@ class Change:
     undo: tuple[Words, ...]
     proof: tuple[Condition, ...]
     touches: frozenset[str] = frozenset()
-    reboot: str = ""
+    boot: tuple[Boot, ...] = ()
+
+    def unless(self, there: bool) -> Change:
+        """Without its commands where all of it is there: what it wants after a reboot may be missing still."""
+        return dataclasses.replace(self, do=()) if there else self
 
     def command(self) -> Command:
         """Runs `do`, and `undo` when one of it fails."""
-        return Command(script=APPLY, argv=(undo_script(self), *separated(self.do)), gist=shown(self.do))
+        return Command(script=APPLY, argv=(script(self.undo), *separated(self.do)), gist=shown(self.do))
 
     def undo_command(self) -> Command:
         return Command(script=f'{RUN}\neach "$@"\n', argv=separated(self.undo), gist=shown(self.undo))
@@ -85,9 +91,9 @@ def shown(commands: Iterable[Words]) -> str:
     return "\n".join(shlex.join(command) for command in commands)
 
 
-def undo_script(change: Change) -> str:
-    """A shell script of its own that takes the change back as far as it goes, whatever of it was done."""
-    lines = [f"{shlex.join(command)} || :" for command in change.undo]
+def script(commands: Iterable[Words]) -> str:
+    """A shell script of its own that does what it can of them: each one is tried, whatever became of those before."""
+    lines = [f"{shlex.join(command)} || :" for command in commands]
     return "\n".join(["PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin; export PATH", *(_as_root(line) for line in lines)])
 
 
@@ -107,7 +113,7 @@ def joined(changes: Iterable[Change]) -> Change:
         undo=tuple(command for one in reversed(found) for command in one.undo),
         proof=tuple(condition for one in found for condition in one.proof),
         touches=frozenset().union(*(one.touches for one in found)),
-        reboot=" ".join(one.reboot for one in found if one.reboot),
+        boot=tuple(boot for one in found for boot in one.boot),
     )
 
 
@@ -124,7 +130,7 @@ def add_bridge(seen: Seen, name: str) -> Change:
         do=((*VSCTL, "add-br", name, *kind), up(name)),
         undo=((*VSCTL, "--if-exists", "del-br", name),),
         proof=(bridge_works(name),),
-        reboot=f"Open vSwitch makes {name} again, but it stays switched off until something switches it on.",
+        boot=(Boot(name),),
     )
 
 
@@ -140,21 +146,7 @@ def add_bond(seen: Seen, bridge: str, name: str, nics: Words, mode: str, lacp: s
         undo=((*VSCTL, "--if-exists", "del-port", bridge, name), *(down(nic) for nic in off)),
         proof=(interfaces_work(nics), bond_carries(name, negotiated=lacp != "off")),
         touches=frozenset((*nics, bridge)),
-        reboot="Open vSwitch makes the bond again, but its NICs stay switched off until something switches them on.",
-    )
-
-
-def add_nic(seen: Seen, bridge: str, nic: str) -> Change:
-    found = seen.kernel.nic(nic)
-    return Change(
-        key=f"nic-{key(nic)}",
-        title=f"Plug {nic} into {bridge}",
-        why="The way out of the bridge.",
-        do=((*VSCTL, "add-port", bridge, nic), up(nic)),
-        undo=((*VSCTL, "--if-exists", "del-port", bridge, nic), *([down(nic)] if found and not found.up else [])),
-        proof=(interfaces_work((nic,)),),
-        touches=frozenset((nic, bridge)),
-        reboot=f"{nic} stays switched off until something switches it on.",
+        boot=tuple(Boot(nic, plugged=False) for nic in nics),
     )
 
 
@@ -166,7 +158,7 @@ def add_fake_bridge(name: str, parent: str, vlan: int, addresses: Words = ()) ->
         do=((*VSCTL, "add-br", name, parent, str(vlan)), up(name), *(address(name, one) for one in addresses)),
         undo=((*VSCTL, "--if-exists", "del-br", name),),
         proof=(interfaces_work((name,)), tagged(name, vlan), *(has_address(name, one) for one in addresses)),
-        reboot=_lost(name, addresses),
+        boot=(Boot(name, addresses),),
     )
 
 
@@ -188,13 +180,8 @@ def add_internal_port(bridge: str, name: str, vlan: int | None, mtu: int | None,
             *([has_mtu(name, mtu)] if mtu is not None else []),
             *(has_address(name, one) for one in addresses),
         ),
-        reboot=_lost(name, addresses),
+        boot=(Boot(name, addresses),),
     )
-
-
-def _lost(name: str, addresses: Words) -> str:
-    what = f"its address {', '.join(addresses)} is gone and " if addresses else ""
-    return f"Open vSwitch makes {name} again, but {what}it stays switched off until something switches it on."
 
 
 def set_mtu(seen: Seen, name: str, mtu: int) -> Change:
@@ -212,7 +199,8 @@ def set_mtu(seen: Seen, name: str, mtu: int) -> Change:
     return Change(
         key=f"mtu-{key(name)}",
         title=f"Set the MTU of {name} to {mtu} bytes",
-        why="So that what leaves here fits through the tunnel or network behind it: too large packets are dropped without a word.",
+        why="So that what leaves here fits through the tunnel or network behind it: too large packets are dropped without a word. "
+        "Open vSwitch keeps it over a reboot.",
         do=((*VSCTL, "set", "Interface", name, f"mtu_request={mtu}"),),
         undo=back,
         proof=(has_mtu(name, mtu),),
@@ -238,7 +226,17 @@ def down(name: str) -> Words:
 
 def address(name: str, cidr: str) -> Words:
     """`replace` bears being run twice."""
-    return ("ip", "addr", "replace", cidr, "dev", name)
+    return ("ip", "addr", "replace", cidr, *broadcast(cidr), "dev", name)
+
+
+BY_ITSELF = ("kernel", "ra")
+"""Who makes a route: with an address, or from what a router announces. Such a one comes again without being asked for."""
+
+
+def routed(route: Route, device: str) -> Words:
+    """The route again, over this device. `replace` bears being run twice."""
+    family = ("-6",) if ":" in route.to else ()
+    return ("ip", *family, "route", "replace", route.to, *(("via", route.via) if route.via else ()), "dev", device, *route.more)
 
 
 def listed(columns: str, table: str, *records: str) -> Command:
@@ -283,8 +281,3 @@ def gone(name: str) -> Condition:
 
 
 JUDGE = "networking.judges."
-
-
-def parts(changes: Iterable[Change]) -> Iterator[str]:
-    """What a reboot does not keep, one sentence each."""
-    yield from dict.fromkeys(change.reboot for change in changes if change.reboot)

@@ -11,8 +11,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from hosts.models import Credential
-from networking.facts.controller import fingerprint_of
 from networking.forms import PLAIN
+from opsportal.transport.tls import fingerprint_of
 
 TARGET = re.compile(r"(ssl|tcp):(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}")

@@ -11,14 +11,15 @@ from typing import Any
 from django.conf import settings
 
 from networking import nsx
-from networking.changes import JUDGE, RUN, VSCTL, Change, Words, asked, listed, separated, shown, undo_script
+from networking.changes import JUDGE, RUN, VSCTL, Change, Words, asked, listed, script, separated, shown
 from networking.controller_guards import same_ssl, ssl_for
-from networking.facts.controller import CACERT, FOLDER, Certificates, fingerprint_of, nsx_command
+from networking.facts.controller import CACERT, FOLDER, Certificates, nsx_command
 from networking.nsx import REQUEST, Request
 from networking.state import Ssl, Switches
 from opsportal.operations.models import Operation
 from opsportal.operations.steps import CannotUndo, Condition, Effect, NothingToUndo, PutSecret, RunCommand, Step, WayBack
 from opsportal.transport.command import Command
+from opsportal.transport.tls import fingerprint_of
 
 SETTLES = 60
 """Seconds until a manager is connected: the first contact only fetches its certificate, and the backoff grows to 8 s."""
@@ -70,7 +71,7 @@ class Leading(Change):
     target: str = ""
 
     def command(self) -> Command:
-        argv = (undo_script(self), self.target, str(SETTLES), *separated(self.do))
+        argv = (script(self.undo), self.target, str(SETTLES), *separated(self.do))
         return Command(script=CONNECT, argv=argv, gist=f"{shown(self.do)}\n# and wait until {self.target} has been connected for 3 s")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from networking.persistence.findings import findings as _boot
 from networking.pictures import ours
 from networking.seen import Seen
 from networking.state import Bond, Bridge, Lacp
@@ -12,7 +13,15 @@ from opsportal.operations.guards import Finding, Level
 
 def findings(seen: Seen) -> list[Finding]:
     """The worst first."""
-    found = [*_interfaces(seen), *_bonds(seen), *_bridges(seen), *_tunnels(seen), *_managers(seen), *_way_in(seen)]
+    found = [
+        *_interfaces(seen),
+        *_bonds(seen),
+        *_bridges(seen),
+        *_tunnels(seen),
+        *_managers(seen),
+        *_boot(seen),
+        *_way_in(seen),
+    ]
     return sorted(found, key=lambda one: list(Level).index(one.level))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from hosts.models import Host
+from hosts.models import Host, Kind
 from networking import rules
 
 PLAIN = forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off", "class": "mono"})
@@ -35,6 +35,14 @@ class HostForm(forms.Form):
         for name in ("bridge", "parent"):
             if name in self.fields:
                 offer(self, name, found.get("bridges") or [])
+
+
+class HostsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg] # generic only in the stubs
+    """Several hosts, in the order of the list. The networks of XenServers are their pool's own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        rows = Host.objects.exclude(kind__in=(Kind.XENSERVER, Kind.XCP_NG)).order_by("sort_name")
+        super().__init__(rows, widget=forms.CheckboxSelectMultiple, **kwargs)
 
 
 def offer(form: forms.Form, name: str, values: list[str]) -> None:

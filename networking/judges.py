@@ -126,6 +126,12 @@ def config_good(result: Result, _wants: str) -> str:
     return "" if result.exit == 0 else f"keepalived does not take it: {said or f'exit code {result.exit}'}"
 
 
+def understood(result: Result, _wants: str) -> str:
+    """Of a system that configures interfaces at boot: it reads all of its files, also those of other people."""
+    said = " ".join((result.err + result.out).split())[-400:]
+    return "" if result.exit == 0 else f"It does not understand its files now: {said or f'exit code {result.exit}'}"
+
+
 def manager_settled(result: Result, target: str) -> str:
     """A refused certificate makes a connection flap, so it has to last for three seconds."""
     rows = _rows(result)

@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import models
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
-from hosts.models import Host
+from hosts.models import Cloud, Host
+from networking import rules
+from networking.design import Design
 from networking.seen import Seen
 from opsportal.web.sight import Limited
 
@@ -51,3 +54,33 @@ class HostNetwork(models.Model):
     @property
     def stale(self) -> bool:
         return self.seen_at is not None and self.seen_at < timezone.now() - timedelta(hours=1)
+
+
+class NetworkDesign(models.Model):
+    """How the network of alike hypervisors shall be, under a name. Without a cloud it is for all of them."""
+
+    name = models.CharField(max_length=64, validators=[rules.label])
+    cloud = models.ForeignKey(Cloud, null=True, blank=True, on_delete=models.CASCADE, related_name="network_designs")
+    note = models.TextField(blank=True, max_length=2000)
+    wanted = models.JSONField(default=dict, help_text="See networking.design.")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    SEEN_BY = "cloud__name"
+    objects: ClassVar[Limited[Self]] = Limited()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(Lower("name"), name="network_design_once", violation_error_message="There is a design of this name.")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("network_design", args=[self.pk])
+
+    @property
+    def design(self) -> Design | None:
+        """None for one that an older portal wrote in another shape."""
+        return Design.load(self.wanted)

@@ -10,21 +10,18 @@ show exactly the pinned certificate before a byte of ours is sent: neither its n
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import http.client
 import json
-import signal
-import socket
 import ssl
 import sys
 import urllib.parse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+
+from opsportal.transport.tls import served, within
 
 SECONDS = 20
 """For one call and its answer, however slowly that drips."""
@@ -82,30 +79,8 @@ class Answer:
         return found
 
 
-def fingerprint(der: bytes) -> str:
-    """SHA-256 as people compare it: "AB:CD:..."."""
-    digest = hashlib.sha256(der).hexdigest().upper()
-    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
-
-
 def _text(body: bytes) -> str:
     return " ".join(body[:600].decode("utf-8", "replace").split())[:200]
-
-
-@contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Ends by `TimeoutError` after that time, also where every single byte comes in time. In the main thread only."""
-
-    def over(*_: object) -> None:
-        raise TimeoutError(f"no whole answer within {seconds:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def pinned(pem: str) -> ssl.SSLContext:
@@ -299,17 +274,11 @@ def _again(api: Api, why: str) -> list[dict[str, Any]]:
 
 def peek(address: str, port: int, seconds: float = SECONDS) -> str:
     """The certificate that is served, as PEM. Nothing but the handshake is sent, and nothing is believed: a person compares it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        with within(seconds), socket.create_connection((address, port), min(10, seconds)) as plain, context.wrap_socket(plain) as wrapped:
-            der = wrapped.getpeercert(binary_form=True)
+        with within(seconds):
+            return served(address, port, min(10, seconds))
     except OSError as error:
         raise Refused(f"{address}, port {port}, shows no certificate: {error}. Look at the address and the way there.") from None
-    if not der:
-        raise Refused(f"{address}, port {port}, shows no certificate.")
-    return ssl.DER_cert_to_PEM_cert(der)
 
 
 def main(words: list[str]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from hosts.models import Host
-from networking import changes, guarded, host_guards
+from networking import guarded, host_guards, tasks
 from networking.changes import Change
 from networking.facts.portal import HostData
 from networking.host_guards import OnOne, network
@@ -54,10 +54,18 @@ class OnHost(Runbook[P], Generic[P]):
     afterwards = "The result was read back from Open vSwitch and the kernel. Undo takes it back."
     rules: ClassVar[tuple[Guard, ...]] = ()
     guards: ClassVar[tuple[Guard, ...]] = ()
+    plans_the_rest = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.guards = (host_guards.readable, *cls.rules, host_guards.way_in)
+        cls.guards = (host_guards.readable, *cls.rules, host_guards.boot_files(cls._wanted), host_guards.way_in)
+
+    @classmethod
+    def _wanted(cls, params: Any, facts: FactSet) -> host_guards.Wanted:
+        """Nothing of one with a plan of its own: it leads the switch elsewhere and changes no interface."""
+        if params.host and cls.plan is OnHost.plan:
+            seen = network(params, facts)[1]
+            yield "", seen, (boot for change in cls().changes(params, seen) for boot in change.boot)
 
     def fresh(self) -> dict[str, Any]:
         return {"token": secrets.token_hex(6)}
@@ -69,6 +77,9 @@ class OnHost(Runbook[P], Generic[P]):
     def locks(self, params: P) -> Iterable[str]:
         yield f"host:{params.host}"
 
+    def finished(self, operation_id: int, state: str) -> None:
+        tasks.read_again(operation_id)
+
     def look(self, page: str, params: P, facts: FactSet) -> dict[str, Any]:
         if not params.host:
             return {}
@@ -77,14 +88,10 @@ class OnHost(Runbook[P], Generic[P]):
 
     def plan(self, params: P, facts: FactSet) -> Iterator[Step]:
         host, seen = network(params, facts)
-        found = [change for change in self.changes(params, seen) if change.do]
-        if not found:
+        steps = list(guarded.whole(host, seen, list(self.changes(params, seen)), params.token, params.timer))
+        if not steps:
             raise NothingToDo(f"{host.name} has it already: {self.about(params)}.")
-        whole = changes.joined(found)
-        if whole.touches & ours(seen):
-            yield from guarded.steps(host.target, whole, params.token, params.timer)
-        else:
-            yield guarded.plain(host.target, whole)
+        yield from steps
 
     @abstractmethod
     def about(self, params: P) -> str:
@@ -92,7 +99,7 @@ class OnHost(Runbook[P], Generic[P]):
 
     @abstractmethod
     def changes(self, params: P, seen: Seen) -> Iterable[Change]:
-        """In order; nothing for what is there already."""
+        """In order; what is there already as a change without commands (`Change.unless`)."""
 
 
 def choices(host: HostData, seen: Seen) -> dict[str, Any]:

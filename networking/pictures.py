@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from networking.seen import Seen
-from networking.state import Bond, Bridge, Interface, Link, Nic, Port
+from networking.state import Bond, Bridge, Interface, Lacp, Link, Nic, Port
 
 ROW, HEIGHT, GAP = 74, 62, 26
 """Distance of two boxes, their height, and what is left between two bridges, in CSS pixels."""
@@ -84,9 +84,9 @@ class Picture:
 
 
 def draw(seen: Seen) -> Picture:
-    """Bridges in the order of their names, one below the other; then the NICs that are in none."""
+    """Bridges one below the other, those with bonds first, then those with NICs; then the NICs that are in none."""
     picture = Picture()
-    for bridge in seen.switches.bridges if seen.switches else ():
+    for bridge in sorted(seen.switches.bridges, key=_way_out) if seen.switches else ():
         _Bridge(picture, seen, bridge).draw()
     plugged = {one.name for bridge in (seen.switches.bridges if seen.switches else ()) for port in bridge.ports for one in port.interfaces}
     free = [nic for nic in seen.kernel.nics if nic.kind in ("physical", "veth", "bond", "bridge", "vlan") and nic.name not in plugged]
@@ -97,6 +97,15 @@ def draw(seen: Seen) -> Picture:
     return picture
 
 
+def _way_out(bridge: Bridge) -> tuple[bool, bool, str]:
+    return not any(port.bond for port in bridge.ports), not any(_uplink(port) for port in bridge.ports), bridge.name
+
+
+def _uplink(port: Port) -> bool:
+    (one,) = port.interfaces if len(port.interfaces) == 1 else (None,)
+    return one is not None and not one.type and not one.name.startswith(VIRTUAL)
+
+
 class _Bridge:
     """One bridge with all that hangs on it, drawn below what the picture has already."""
 
@@ -104,7 +113,7 @@ class _Bridge:
         self.picture, self.seen, self.bridge, self.top = picture, seen, bridge, picture.height
 
     def draw(self) -> None:
-        uplinks = [port for port in self.bridge.ports if port.bond or self._uplink(port)]
+        uplinks = [port for port in self.bridge.ports if port.bond or _uplink(port)]
         others = [port for port in self.bridge.ports if port not in uplinks and port.name != self.bridge.name]
         machines = [port for port in others if port.name.startswith(VIRTUAL)]
         shown = [port for port in others if port not in machines]
@@ -117,10 +126,6 @@ class _Bridge:
         if machines:
             self._add(self._machines(machines, self.top + len(shown) * ROW), box)
         self.picture.height = self.top + rows * ROW + GAP
-
-    def _uplink(self, port: Port) -> bool:
-        (one,) = port.interfaces if len(port.interfaces) == 1 else (None,)
-        return one is not None and not one.type and not one.name.startswith(VIRTUAL)
 
     def _add(self, box: Box, bridge: Box) -> None:
         self.picture.boxes.append(box)
@@ -158,9 +163,10 @@ class _Bridge:
 
     def _bond(self, port: Port, y: int) -> Box:
         bond = self.seen.links.bond(port.name) if self.seen.links else None
-        lacp = f"LACP {bond.lacp}" if bond and bond.lacp != "off" else ("no LACP" if bond else "")
-        lines = (bond.mode if bond else port.bond_mode or "active-backup", lacp)
-        return Box(BOND_X, y, port.name, "bond", tuple(line for line in lines if line), *_bond_state(bond), self._carries_us(port.name))
+        mode = bond.mode if bond else port.bond_mode or "active-backup"
+        lacp = "" if bond is None else ", no LACP" if bond.lacp is Lacp.OFF else ", LACP"
+        lines = (*(("LACP, nobody answers",) if bond and bond.lacp is Lacp.CONFIGURED else ()), f"{mode}{lacp}")
+        return Box(BOND_X, y, port.name, "bond", lines, *_bond_state(bond), self._carries_us(port.name))
 
     def _nic(self, one: Interface, y: int) -> Box:
         nic, link = self.seen.kernel.nic(one.name), self.seen.links.link(one.name) if self.seen.links else None
@@ -178,7 +184,9 @@ class _Bridge:
         vlan = f"VLAN {port.tag}" if port.tag is not None else ""
         if one is not None and one.tunnel:
             key = f"key {one.option('key')}" if one.option("key") else "no key"
-            return one.type.upper() if one.type != "geneve" else "Geneve", [f"to {one.option('remote_ip') or 'nowhere'}, {key}", vlan]
+            out = dict(link.status).get("tunnel_egress_iface", "") if link else ""
+            to = ", ".join(part for part in (f"to {one.option('remote_ip') or 'nowhere'}", key, vlan) if part)
+            return one.type.upper() if one.type != "geneve" else "Geneve", [to, f"leaves over {out}" if out else ""]
         mtu = f"MTU {link.mtu}" if link and link.mtu else ""
         if one is not None and one.type == "patch":
             return "patch", [f"to {one.option('peer')}", vlan]

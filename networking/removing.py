@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from networking.changes import VSCTL, Change, Words, address, gone, key, up
+from networking.changes import BY_ITSELF, VSCTL, Change, Words, address, gone, key, routed, up
+from networking.persistence.boot import Boot
 from networking.seen import Seen
 from networking.state import Bridge, Interface, Port
 
@@ -20,6 +21,7 @@ def remove_port(seen: Seen, bridge: Bridge, port: Port) -> Change:
         undo=tuple(port_again(seen, bridge, port)),
         proof=(gone(port.name),),
         touches=frozenset((port.name, bridge.name, *(one.name for one in port.interfaces))),
+        boot=_forgotten(port),
     )
 
 
@@ -34,7 +36,12 @@ def remove_bridge(seen: Seen, bridge: Bridge) -> Change:
         touches=frozenset(
             (bridge.name, *(port.name for port in bridge.ports), *(i.name for port in bridge.ports for i in port.interfaces))
         ),
+        boot=tuple(one for port in bridge.ports for one in _forgotten(port)),
     )
+
+
+def _forgotten(port: Port) -> tuple[Boot, ...]:
+    return tuple(Boot(one.name, plugged=bool(one.type), stays=False) for one in port.interfaces)
 
 
 def bridge_again(seen: Seen, bridge: Bridge) -> Iterator[Words]:
@@ -109,5 +116,5 @@ def _kernel_again(seen: Seen, name: str) -> Iterator[Words]:
     for one in nic.addresses:
         yield address(name, one)
     for route in seen.kernel.routes:
-        if route.device == name and route.via:
-            yield ("ip", *(("-6",) if ":" in route.via else ()), "route", "replace", route.to, "via", route.via, "dev", name)
+        if route.device == name and route.proto not in BY_ITSELF:
+            yield routed(route, name)

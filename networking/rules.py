@@ -25,6 +25,15 @@ def name(value: str) -> None:
         raise ValidationError(f"{value} has a meaning of its own. Choose another name.")
 
 
+LABEL = re.compile(r"[A-Za-z0-9](?: ?[A-Za-z0-9._()#+-]){0,63}")
+
+
+def label(value: str) -> None:
+    """Our own names of things, in lists and titles."""
+    if not LABEL.fullmatch(value):
+        raise ValidationError("Use letters, digits, single blanks and . _ ( ) # + - here, starting with a letter or a digit.")
+
+
 def vlan(value: int) -> None:
     if not VLAN[0] <= value <= VLAN[1]:
         raise ValidationError(f"{value} is no VLAN: give {VLAN[0]} to {VLAN[1]}. 0 and 4095 are reserved.")

@@ -7,20 +7,23 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from networking.facts.boot import BootConfig
 from networking.facts.kernel import KernelNetwork
 from networking.facts.links import SwitchLinks
 from networking.facts.switches import SwitchConfig
+from networking.persistence.boot import BootFiles
 from networking.state import Kernel, Links, Switches
 from opsportal.transport.base import Transport
 
 
 @dataclass(frozen=True)
 class Seen:
-    """`switches` and `links` are None on a host without Open vSwitch."""
+    """`switches` and `links` are None on a host without Open vSwitch, `boot` in a reading of an older portal."""
 
     switches: Switches | None
     links: Links | None
     kernel: Kernel
+    boot: BootFiles | None = None
 
     @classmethod
     def load(cls, stored: Any) -> Seen | None:
@@ -38,7 +41,8 @@ _adapter: TypeAdapter[Seen] = TypeAdapter(Seen)
 
 
 def look(transport: Transport, seconds: float) -> Seen:
-    """Two commands: the database says what is configured and how the links are. Raises `TransportError` and `FactError`."""
-    config, links, kernel = SwitchConfig(""), SwitchLinks(""), KernelNetwork("")
+    """Three commands: the database says what is configured and how the links are. Raises `TransportError` and `FactError`."""
+    config, links, kernel, boot = SwitchConfig(""), SwitchLinks(""), KernelNetwork(""), BootConfig("")
     said = transport.run(links.command(), timeout=seconds)
-    return Seen(config.parse(said), links.parse(said), kernel.parse(transport.run(kernel.command(), timeout=seconds)))
+    now, then = transport.run(kernel.command(), timeout=seconds), transport.run(boot.command(), timeout=seconds)
+    return Seen(config.parse(said), links.parse(said), kernel.parse(now), boot.parse(then))

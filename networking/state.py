@@ -244,21 +244,32 @@ class Nic:
 
 @dataclass(frozen=True)
 class Route:
-    """`to` is a network, 0.0.0.0/0 or ::/0 for the default; `via` "" for a network on the link."""
+    """`to` is a network, 0.0.0.0/0 or ::/0 for the default; `via` "" for a network on the link.
+
+    `proto` is who made it ("kernel" for what comes with an address, "" where `ip` does not say); `more` are the other words that
+    `ip route` needs to make it again: metric, source, size.
+    """
 
     to: str
     via: str
     device: str
+    proto: str = ""
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Addresses and routes, and what carries the portal's own connection (`ours`: interface, and our address there)."""
+    """Addresses and routes, and what carries the portal's own connection (`ours`: interface, and our address there).
+
+    `servers` and `domains` are name servers and search domains that systemd-resolved knows for one interface only, by its name.
+    """
 
     nics: tuple[Nic, ...]
     routes: tuple[Route, ...]
     ours: str
     our_address: str
+    servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    domains: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def nic(self, name: str) -> Nic | None:
         return next((nic for nic in self.nics if nic.name == name), None)

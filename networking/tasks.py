@@ -7,8 +7,10 @@ import logging
 from celery import shared_task
 from django.db import transaction
 
+from hosts.models import Host
 from networking import reading
 from opsportal.celery import app
+from opsportal.operations.models import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +21,14 @@ def read_due() -> None:
     reading.adopt()
     if reading.read_slice() and reading.due():
         wake_reader()
+
+
+def read_again(operation_id: int) -> None:
+    """The networks that an operation may have changed: those of the hosts that it had for itself."""
+    locks = Operation.objects.get(pk=operation_id).locks
+    for host in Host.objects.filter(pk__in=[int(name.removeprefix("host:")) for name in locks if name.startswith("host:")]):
+        reading.ask(host)
+    wake_reader()
 
 
 def wake_reader() -> None:

@@ -11,6 +11,7 @@ from hosts.models import Host
 from networking import pictures, queries, reading, tasks
 from networking.findings import findings
 from networking.models import HostNetwork
+from networking.persistence.findings import lost
 from opsportal.web.access import PortalRequest, operator, viewer
 
 
@@ -53,5 +54,6 @@ def _shown(request: PortalRequest, found: HostNetwork) -> HttpResponse:
         "seen": seen,
         "picture": pictures.draw(seen) if seen else None,
         "findings": findings(seen) if seen else [],
+        "lost": bool(seen and lost(seen)),
     }
     return render(request, "networking/_network.html" if request.htmx else "networking/network.html", look)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 import sys
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,11 +10,11 @@ from typing import ClassVar
 from django.conf import settings
 
 from hosts.models import Credential
-from networking import nsx
 from networking.facts import asking
 from opsportal.operations.facts import Fact, FactError, OfThePortal, Reader
 from opsportal.transport.base import Result
 from opsportal.transport.command import Command
+from opsportal.transport.tls import fingerprint_of
 
 FOLDER = "/etc/openvswitch"
 CACERT = f"{FOLDER}/vswitchd.cacert"
@@ -115,11 +114,6 @@ class ApiCertificate(Fact[Shown]):
         if result.exit or "BEGIN CERTIFICATE" not in result.out:
             raise FactError(result.err.strip()[-300:] or f"{self.address} shows no certificate.")
         return Shown(result.out, fingerprint_of(result.out))
-
-
-def fingerprint_of(pem: str) -> str:
-    """Raises ValueError for what is no certificate."""
-    return nsx.fingerprint(ssl.PEM_cert_to_DER_cert(pem.strip()))
 
 
 @dataclass(frozen=True)

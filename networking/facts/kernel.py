@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -35,11 +36,15 @@ part addresses; ip -o addr show
 part routes; ip -o route show
 part routes6; ip -o -6 route show 2>/dev/null
 part ours; echo "$SSH_CONNECTION"
+resolved() { [ "$(systemctl is-active systemd-resolved 2>/dev/null)" = active ] && limited resolvectl "$1" 2>/dev/null; }
+part servers; resolved dns
+part domains; resolved domain
 part end
 """
 )
 """sysfs and the one-line form of `ip` are the same from CentOS 6 to today; `ip -j` is not there before 2018."""
 
+OF_LINK = re.compile(r"Link \d+ \((\S+)\):(.*)")
 UP = 0x1
 NO_WAY = ("unreachable", "blackhole", "prohibit", "multicast", "anycast", "local", "broadcast", "fe80::/64")
 """First words of lines that lead nowhere, or only to the link itself."""
@@ -63,7 +68,17 @@ class KernelNetwork(Fact[Kernel]):
         if not nics:
             raise FactError("The host names no interface: /sys/class/net could not be read.")
         ours, address = _ours(parts["ours"], nics)
-        return Kernel(nics, (*_routes(parts["routes"], "0.0.0.0/0"), *_routes(parts["routes6"], "::/0")), ours, address)
+        routes = (*_routes(parts["routes"], "0.0.0.0/0"), *_routes(parts["routes6"], "::/0"))
+        servers, domains = (tuple(_of_links(parts.get(name, []))) for name in ("servers", "domains"))
+        return Kernel(nics, routes, ours, address, servers, domains)
+
+
+def _of_links(lines: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Of lines such as "Link 2 (eth0): 192.0.2.53 192.0.2.54"; what is for all interfaces is left out."""
+    for line in lines:
+        found = OF_LINK.match(line)
+        if found and found[2].split():
+            yield found[1], tuple(found[2].split())
 
 
 def _nic(line: str, addresses: dict[str, list[str]]) -> Nic:
@@ -89,7 +104,16 @@ def _routes(lines: list[str], everything: str) -> Iterator[Route]:
     for line in lines:
         words = line.split()
         if words and words[0] not in NO_WAY:
-            yield Route(everything if words[0] == "default" else words[0], _after(words, "via"), _after(words, "dev"))
+            to = everything if words[0] == "default" else words[0]
+            yield Route(to, _after(words, "via"), _after(words, "dev"), _after(words, "proto"), tuple(_more(words)))
+
+
+def _more(words: list[str]) -> Iterator[str]:
+    for name in ("metric", "src", "mtu"):
+        if found := _after(words, name):
+            yield from (name, found)
+    if "onlink" in words:
+        yield "onlink"
 
 
 def _after(words: list[str], name: str) -> str:

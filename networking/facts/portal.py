@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hosts.models import Host
+from networking.design import Design
+from networking.models import NetworkDesign
 from opsportal.operations.facts import Fact, FactError, OfThePortal, Reader
 
 
@@ -30,3 +32,24 @@ class InventoryHost(OfThePortal, Fact[HostData]):
         if host is None:
             raise FactError("Choose a host. If it is not in the list, add it to the inventory first.")
         return HostData(host.pk, host.name, host.kind)
+
+
+@dataclass(frozen=True)
+class DesignData:
+    name: str
+    design: Design
+
+
+@dataclass(frozen=True)
+class SavedDesign(OfThePortal, Fact[DesignData]):
+    """A network design as it is saved now: one that is edited later makes a plan stale. Target "portal"."""
+
+    design: int
+
+    def read(self, reader: Reader) -> DesignData:
+        found = NetworkDesign.objects.filter(pk=self.design).first()
+        if found is None:
+            raise FactError("Choose a network design. If there is none yet, write one under Networks, Designs.")
+        if found.design is None:
+            raise FactError(f"The design {found} was written by another version of the portal. Open it and save it again.")
+        return DesignData(found.name, found.design)

@@ -87,5 +87,6 @@ class AddBond(OnHost[AddBondParams]):
         return f"{params.name} of {', '.join(params.nics)}" if params.nics else params.name
 
     def changes(self, params: AddBondParams, seen: Seen) -> Iterable[Change]:
-        if not params.same(seen):
-            yield changes.add_bond(seen, params.bridge, params.name, params.nics, params.mode, params.lacp, params.fast)
+        yield changes.add_bond(seen, params.bridge, params.name, params.nics, params.mode, params.lacp, params.fast).unless(
+            params.same(seen)
+        )

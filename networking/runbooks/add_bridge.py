@@ -38,5 +38,4 @@ class AddBridge(OnHost[AddBridgeParams]):
         return params.name
 
     def changes(self, params: AddBridgeParams, seen: Seen) -> Iterable[Change]:
-        if not params.same(seen):
-            yield changes.add_bridge(seen, params.name)
+        yield changes.add_bridge(seen, params.name).unless(params.same(seen))

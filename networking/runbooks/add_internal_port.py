@@ -56,5 +56,4 @@ class AddInternalPort(OnHost[AddInternalPortParams]):
         return f"{params.name} in {params.bridge}" if params.bridge else params.name
 
     def changes(self, params: AddInternalPortParams, seen: Seen) -> Iterable[Change]:
-        if not params.same(seen):
-            yield changes.add_internal_port(params.bridge, params.name, params.vlan, params.mtu, params.addresses)
+        yield changes.add_internal_port(params.bridge, params.name, params.vlan, params.mtu, params.addresses).unless(params.same(seen))

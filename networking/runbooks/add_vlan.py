@@ -52,5 +52,4 @@ class AddVlan(OnHost[AddVlanParams]):
         return f"{params.name}, VLAN {params.vlan} of {params.bridge}" if params.vlan else params.name
 
     def changes(self, params: AddVlanParams, seen: Seen) -> Iterable[Change]:
-        if not params.same(seen):
-            yield changes.add_fake_bridge(params.name, params.bridge, params.vlan, params.addresses)
+        yield changes.add_fake_bridge(params.name, params.bridge, params.vlan, params.addresses).unless(params.same(seen))

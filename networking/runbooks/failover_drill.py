@@ -14,7 +14,7 @@ from hosts.models import Host
 from networking import drill, vrrp_guards
 from networking.changes import JUDGE, RUN, asked
 from networking.facts.portal import InventoryHost
-from networking.forms import PLAIN, name_field
+from networking.forms import PLAIN, HostsField, name_field
 from networking.rules import cidr
 from networking.vrrp import Virtual
 from networking.vrrp_guards import Place, places
@@ -48,7 +48,7 @@ class DrillParams:
 
 
 class DrillForm(forms.Form):
-    hosts = forms.ModelMultipleChoiceField(Host.objects.order_by("sort_name"), label="Hosts that share the address")
+    hosts = HostsField(label="Hosts that share the address")
     interface = name_field("Interface", "The one with the address, such as vi0.")
     address = forms.CharField(label="Virtual address", max_length=60, widget=PLAIN, validators=[cidr], help_text="With its prefix.")
     observer = forms.ModelChoiceField(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,11 +12,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from hosts.models import Host
-from networking import changes, guarded, link_guards, rules, tunnels
+from networking import changes, guarded, host_guards, link_guards, rules, tunnels
 from networking.changes import Change
 from networking.forms import PLAIN, name_field
 from networking.link_guards import End, ends, size
-from networking.pictures import ours
 from opsportal.operations.facts import FactSet
 from opsportal.operations.guards import Guard
 from opsportal.operations.runbook import NothingToDo, Page, Risk, Runbook
@@ -89,6 +89,14 @@ class PortsForm(forms.Form):
     )
 
 
+def _wanted(params: LinkParams, facts: FactSet) -> host_guards.Wanted:
+    if params.host and params.other and params.underlay and params.other_underlay:
+        one, two = ends(params, facts)
+        mtu = params.mtu or size(params, one, two).mtu
+        for end in (one, two):
+            yield end.host.name, end.seen, (boot for change in _changes(params, end, mtu) for boot in change.boot)
+
+
 class LinkSwitches(Runbook[LinkParams]):
     name = "link-switches"
     title = "Link two switches"
@@ -103,7 +111,7 @@ class LinkSwitches(Runbook[LinkParams]):
     approvals = 1
     params = LinkParams
     pages = (Page("ends", "Ends", EndsForm), Page("ports", "Ports", PortsForm))
-    guards: ClassVar[tuple[Guard, ...]] = link_guards.RULES
+    guards: ClassVar[tuple[Guard, ...]] = (*link_guards.RULES, host_guards.boot_files(_wanted))
 
     def fresh(self) -> dict[str, Any]:
         return {"token": secrets.token_hex(6)}
@@ -125,12 +133,10 @@ class LinkSwitches(Runbook[LinkParams]):
     def plan(self, params: LinkParams, facts: FactSet) -> Iterator[Step]:
         one, two = ends(params, facts)
         mtu = params.mtu or size(params, one, two).mtu
-        found = {end.host.target: [change for change in _changes(params, end, mtu) if change.do] for end in (one, two)}
-        if not any(found.values()):
+        steps = [step for end in (one, two) for step in _steps(end, list(_changes(params, end, mtu)), params)]
+        if not steps:
             raise NothingToDo(f"{one.host.name} and {two.host.name} are linked like this already.")
-        for end in (one, two):
-            if found[end.host.target]:
-                yield from _steps(end, changes.joined(found[end.host.target]), params)
+        yield from steps
         yield from _proof(params, one, two, mtu)
 
 
@@ -140,23 +146,20 @@ def _addresses(end: End) -> list[str]:
 
 def _changes(params: LinkParams, end: End, mtu: int) -> Iterator[Change]:
     assert end.seen.switches is not None
-    if end.seen.switches.bridge(params.bridge) is None:
-        yield changes.add_bridge(end.seen, params.bridge)
+    yield changes.add_bridge(end.seen, params.bridge).unless(end.seen.switches.bridge(params.bridge) is not None)
     if not tunnels.same_tunnel(end.seen, params.bridge, params.tunnel, params.kind, end.remote, params.number):
         yield tunnels.add_tunnel(params.bridge, params.tunnel, params.kind, end.remote, params.number)
     nic = end.seen.kernel.nic(params.port)
-    if nic is None or end.address not in nic.addresses or nic.mtu != mtu:
-        yield changes.add_internal_port(params.bridge, params.port, None, mtu, (end.address,))
+    there = nic is not None and end.address in nic.addresses and nic.mtu == mtu
+    yield changes.add_internal_port(params.bridge, params.port, None, mtu, (end.address,)).unless(there)
 
 
-def _steps(end: End, change: Change, params: LinkParams) -> Iterator[Step]:
-    keyed = Change(
-        **{**change.__dict__, "key": f"end-{end.letter}", "title": f"On {end.host.name}: {change.title[0].lower()}{change.title[1:]}"}
-    )
-    if change.touches & ours(end.seen):
-        yield from guarded.steps(end.host.target, keyed, f"{params.token}{end.letter}", params.timer)
-    else:
-        yield guarded.plain(end.host.target, keyed)
+def _steps(end: End, found: list[Change], params: LinkParams) -> Iterator[Step]:
+    named = [
+        dataclasses.replace(one, key=f"end-{end.letter}", title=f"On {end.host.name}: {one.title[0].lower()}{one.title[1:]}")
+        for one in found
+    ]
+    return guarded.whole(end.host, end.seen, named, f"{params.token}{end.letter}", params.timer, prefix=f"{end.letter}-")
 
 
 def _proof(params: LinkParams, one: End, two: End, mtu: int) -> Iterator[Step]:

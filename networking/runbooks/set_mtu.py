@@ -48,5 +48,4 @@ class SetMtu(OnHost[SetMtuParams]):
         return f"{params.name} to {params.mtu}" if params.mtu else params.name
 
     def changes(self, params: SetMtuParams, seen: Seen) -> Iterable[Change]:
-        if not params.same(seen):
-            yield changes.set_mtu(seen, params.name, params.mtu)
+        yield changes.set_mtu(seen, params.name, params.mtu).unless(params.same(seen))

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
-from hosts.models import Host
 from networking import vrrp, vrrp_guards, vrrp_steps
-from networking.forms import PLAIN, addresses, name_field
+from networking.forms import PLAIN, HostsField, addresses, name_field
 from networking.vrrp_guards import Place, places
 from opsportal.operations.facts import FactSet
 from opsportal.operations.guards import Guard
@@ -41,9 +40,7 @@ class VirtualAddressParams:
 
 
 class HostsForm(forms.Form):
-    hosts = forms.ModelMultipleChoiceField(
-        Host.objects.order_by("sort_name"), label="Hosts", help_text="Two or more. The first in the list takes the address when it can."
-    )
+    hosts = HostsField(label="Hosts", help_text="Two or more. The first in the list takes the address when it can.")
     interface = name_field("Interface", "The same name on every host, such as vi0.")
 
     def clean_hosts(self) -> list[int]:

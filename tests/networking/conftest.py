@@ -30,8 +30,7 @@ def ground() -> Iterator[Ground]:
         if os.environ.get("CI") == "true":
             pytest.fail(f"NO TEST HOSTS: {why}.")
         pytest.skip(f"NO TEST HOSTS: {why}. What real switches do was not tested.")
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    with Ground(2, instance=number) as booted:
+    with Ground(2) as booted:
         yield booted
 
 
@@ -51,6 +50,10 @@ class Net:
     def plan_for(self, runbook: str, **params: Any) -> Operation:
         """Of a runbook that names its hosts itself."""
         return draft(runbook, self.olga, **params)
+
+    def underlay(self, number: int) -> str:
+        """An address of the network over which tunnels leave."""
+        return f"{self.first.underlay.rpartition('.')[0]}.{number}"
 
     def approved(self, operation: Operation) -> Operation:
         """Submitted, and approved by the other person."""

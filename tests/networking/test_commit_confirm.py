@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from hosts import connections
-from opsportal.operations import execution, stepping
+from opsportal.operations import execution, followers, journal, planning, stepping
 from opsportal.operations.leases import Lease
 from opsportal.operations.models import Operation, Step
 from opsportal.operations.states import FINAL
@@ -80,3 +80,33 @@ def test_it_comes_back_when_the_portal_is_away_at_the_time_to_confirm(bridged: N
     assert operation.state == S.FAILED
     assert "Rolled back" in operation.outcome + " ".join(operation.steps.values_list("message", flat=True))
     assert dump(bridged.first) == before
+
+
+def test_taking_it_back_is_confirmed_over_a_new_connection_too(bridged: Net) -> None:
+    before = dump(bridged.first)
+    done = follow(bridged.approved(bridged.plan("set-mtu", bridged.first, timer=TIMER, name="brm", mtu=1400)), 60)
+    back = bridged.undo(done)
+    assert back.state == S.SUCCEEDED, back.outcome
+    assert list(back.steps.values_list("key", flat=True)) == ["undo-confirm", "undo-mtu-brm", "undo-arm"]
+    time.sleep(TIMER + 1)
+    assert dump(bridged.first) == before
+    assert "opsportal-guard" not in bridged.first.sh("systemctl list-timers --all --no-legend; ls /etc/systemd/system")
+
+
+def test_taking_it_back_that_cuts_the_connection_is_itself_taken_back(bridged: Net) -> None:
+    done = follow(bridged.approved(bridged.plan("set-mtu", bridged.first, timer=TIMER, name="brm", mtu=1400)), 60)
+    changed = dump(bridged.first)
+    bridged.first.sh(
+        "systemd-run --quiet --unit=saboteur sh -c 'while sleep 0.1; do "
+        "if ip link show brm | grep -q mtu.1500; then ip link set eth0 down; else ip link set eth0 up; fi; done'"
+    )
+    try:
+        planned = followers.undo(done, user=bridged.olga, token="back")
+        planning.work(planned.pk)
+        planned.refresh_from_db()
+        back = follow(bridged.approved(planned), 90)
+        assert back.state == S.FAILED, back.outcome
+        assert b"the host made it again" in b"".join(journal.raw(back))
+        assert dump(bridged.first) == changed
+    finally:
+        bridged.first.sh("systemctl stop saboteur; ip link set eth0 up")

@@ -80,8 +80,7 @@ def bare(packages: Path) -> Iterator[GroundHost]:
     """A host without libvirt, whose only package source is that repository."""
     if why := cannot() or missing():
         pytest.skip(f"CANNOT HERE: {why}. Installing on a host was not tested.")
-    number = 40 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    with Ground(1, instance=number) as ground:
+    with Ground(1) as ground:
         (host,) = ground.hosts
         host.sh("rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update")
         host.sh("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*; mkdir /srv/repository")

@@ -43,13 +43,17 @@ def test_both_ends_reach_each_other_with_the_largest_packet_and_not_one_byte_mor
         ({"mtu": 1500}, "do not fit: 1500 - 50 (IPv4 20 + UDP 8 + VXLAN 8 + Ethernet 14) = 1450"),
         ({"other_address": "10.9.9.9/24"}, "are not in one network"),
         ({"other_address": "10.250.204.10/24"}, "the same address"),
-        ({"address": "198.19.200.44/24", "other_address": "198.19.200.45/24"}, "in the same network"),
         ({"port": "eth1"}, "has a eth1 already"),
     ],
 )
 def test_what_would_pass_nothing_is_refused(net: Net, params: dict[str, Any], says: str) -> None:
     operation = link(net, **params)
     assert any(says in one["message"] for one in operation.findings if one["level"] == "block"), operation.findings
+
+
+def test_an_address_of_the_underlay_is_refused(net: Net) -> None:
+    operation = link(net, address=f"{net.underlay(44)}/24", other_address=f"{net.underlay(45)}/24")
+    assert any("in the same network" in one["message"] for one in operation.findings if one["level"] == "block"), operation.findings
 
 
 def test_a_second_tunnel_to_the_same_end_is_refused(net: Net) -> None:

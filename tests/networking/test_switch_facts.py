@@ -251,19 +251,29 @@ class TestKernel:
 
     def test_routes(self) -> None:
         found = KernelNetwork("host:1").parse(answer("debian12-kernel"))
-        assert Route("10.99.100.0/24", "", "mgmt100") in found.routes
+        assert Route("10.99.100.0/24", "", "mgmt100", "kernel", ("src", "10.99.100.1")) in found.routes
 
     def test_a_default_route_and_unreachable_ones(self) -> None:
-        routes = "default via 192.0.2.1 dev eth0 proto static\nunreachable 198.51.100.0/24\n"
+        routes = "default via 192.0.2.1 dev eth0 proto static metric 100 onlink\nunreachable 198.51.100.0/24\n"
         nics, other = "eth0 physical aa:bb:cc:dd:ee:ff 1500 0x1003 1 \n", "default via fe80::1 dev eth0\n"
         said = f"== nics\n{nics}== addresses\n== routes\n{routes}== routes6\n{other}== ours\n\n== end\n"
         found = KernelNetwork("host:1").parse(Result(0, said))
-        assert found.routes == (Route("0.0.0.0/0", "192.0.2.1", "eth0"), Route("::/0", "fe80::1", "eth0")) and found.ours == ""
+        default = Route("0.0.0.0/0", "192.0.2.1", "eth0", "static", ("metric", "100", "onlink"))
+        assert found.routes == (default, Route("::/0", "fe80::1", "eth0")) and found.ours == ""
 
     @pytest.mark.parametrize("nics", ["", "eth0 physical\n"])
     def test_no_interfaces_or_half_a_line_is_an_error(self, nics: str) -> None:
         with pytest.raises(FactError):
             KernelNetwork("host:1").parse(Result(0, f"== nics\n{nics}== addresses\n== routes\n== routes6\n== ours\n== end\n"))
+
+    def test_name_servers_of_one_interface(self) -> None:
+        nics = "eth0 physical aa:bb:cc:dd:ee:ff 1500 0x1003 1 \n"
+        servers = "Global: 192.0.2.1\nLink 2 (eth0): 192.0.2.53 2001:db8::53\nLink 3 (eth1):\n"
+        said = (
+            f"== nics\n{nics}== addresses\n== routes\n== routes6\n== ours\n\n== servers\n{servers}== domains\nLink 2 (eth0): ~.\n== end\n"
+        )
+        found = KernelNetwork("host:1").parse(Result(0, said))
+        assert found.servers == (("eth0", ("192.0.2.53", "2001:db8::53")),) and found.domains == (("eth0", ("~.",)),)
 
 
 def test_every_part_of_the_answer_has_a_name() -> None:

@@ -4,12 +4,12 @@ set -eu
 hostname "$NAME"
 
 # A power cycle forgets addresses and links. Taps of Open vSwitch outlive their process, so they are taken away.
-for link in $(ls /sys/class/net); do
+for link in $(ip -o link | cut -d' ' -f2 | cut -d: -f1 | cut -d@ -f1); do # /sys is still that of another network
   case $link in lo | eth[0-3]) ;; *) ip link delete "$link" 2>/dev/null || : ;; esac
 done
 ip link set lo up
 for nic in eth0 eth1 eth2 eth3; do
-  [ -e "/sys/class/net/$nic" ] || continue
+  ip link show $nic >/dev/null 2>&1 || continue
   ip addr flush dev $nic
   ip link set $nic down mtu 1500
   ethtool -K $nic tx off >/dev/null # Open vSwitch in user space reads raw frames: unfinished checksums would leave

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -21,6 +22,8 @@ NEEDED = {
     "/usr/sbin/ovs-vswitchd": "openvswitch-switch",
     "/usr/bin/ovs-pki": "openvswitch-pki",
     "/usr/sbin/keepalived": "keepalived",
+    "/usr/sbin/ifup": "ifupdown",
+    "/usr/sbin/netplan": "netplan.io",
     "/usr/sbin/ip": "iproute2",
     "/usr/bin/ping": "iputils-ping",
     "/usr/sbin/ethtool": "ethtool",
@@ -132,6 +135,12 @@ class GroundHost:
     def sh(self, script: str, timeout: float = 60) -> str:
         return self.run("sh", "-c", script, timeout=timeout)
 
+    def put(self, path: str, data: bytes) -> None:
+        """A file as somebody on the machine would write it: what is written beneath its mounted root from outside may never show."""
+        place = Path(f"/proc/{self._init()}/root{path}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+
     def wait(self) -> None:
         """Until systemd started what it can and sshd answers."""
         deadline = time.monotonic() + SECONDS
@@ -170,14 +179,28 @@ class GroundHost:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Ground:
-    """So many machines. `instance` (0 to 50) keeps those of test processes apart that run at the same time."""
+def _own_number() -> tuple[int, int]:
+    """The first of 0 to 50 that no other process uses, and the open file whose lock keeps it: it ends with the process."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    for number in range(51):
+        lock = os.open(STATE / f"{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+        else:
+            return number, lock
+    raise RuntimeError("51 grounds are in use on this machine")
 
-    def __init__(self, count: int = 2, instance: int = 0) -> None:
-        self.instance = instance
-        self.folder = STATE / str(instance)
+
+class Ground:
+    """So many machines. `instance` keeps those of test processes apart that run at the same time."""
+
+    def __init__(self, count: int = 2) -> None:
+        self.instance, self.lock = _own_number()
+        self.folder = STATE / str(self.instance)
         self.key = self.folder / "key"
-        self.bridge = f"og{instance}"
+        self.bridge = f"og{self.instance}"
         self.hosts = [GroundHost(self, number) for number in range(1, count + 1)]
 
     def __enter__(self) -> Ground:
@@ -198,6 +221,7 @@ class Ground:
 
     def __exit__(self, *_: object) -> None:
         self.clear()
+        os.close(self.lock)
 
     def _wire(self) -> None:
         call("ip", "link", "add", self.bridge, "type", "bridge")
