@@ -112,7 +112,8 @@ EXERCISES = (
     Exercise(
         "changed",
         "Change the master",
-        f"Switch every host of {BIG} on again. Then start Change pool master and give another host the crown, with HA on.",
+        f"Switch every host of {BIG} on again, and wait until CloudStack has it Up. "
+        "Then start Change pool master and give another host the crown, with HA on.",
         "xe refuses while HA is on. The portal turns HA off, changes the master, and turns HA on again with the same storage and timeout.",
         "change-pool-master",
         BIG,

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from opsportal.lab import control
-from opsportal.lab.machines.control import FAULTS
+from opsportal.lab.machines.control import API_FAULTS, FAULTS
 
 SENTENCES = {
     "pull_plug": "The plug of {host} was pulled.",
@@ -22,6 +22,17 @@ SENTENCES = {
     "disagree": "{host} believes in a master that is not there.",
 }
 """What the operator reads afterwards, for each of `FAULTS`."""
+
+API_SENTENCES = {
+    "fail_change": "CloudStack refuses the next change with {code}.",
+    "fail_job": "CloudStack's next job fails.",
+    "stick": "The next host that goes into maintenance stays on its way there.",
+    "slow_answer": "CloudStack's next answer takes {seconds} s of the practice cloud's clock.",
+    "spoil_answer": "CloudStack's next answer is spoilt.",
+    "shift_clock": "CloudStack's clock is {minutes:g} minutes ahead of this machine's.",
+    "stop_api": "CloudStack's API is away for {seconds} s of the practice cloud's clock.",
+}
+"""The same for `API_FAULTS`."""
 
 WORD = r"[A-Za-z0-9][A-Za-z0-9 ._:()-]{0,79}"
 
@@ -62,3 +73,17 @@ class FaultForm(SeatForm):
     def _args(self, name: str) -> dict[str, Any]:
         given = {key: self.cleaned_data.get(key) for key in FAULTS[name]}
         return {key: int(value) if key == "seconds" else value for key, value in given.items() if value}
+
+
+class ApiFaultForm(SeatForm):
+    name = forms.ChoiceField(choices=[(name, name) for name in API_FAULTS])
+    code = forms.TypedChoiceField(choices=[(530, "530"), (431, "431")], coerce=int, required=False)
+    how = forms.ChoiceField(choices=[("html", "html"), ("cut", "cut")], required=False)
+    seconds = forms.IntegerField(required=False, min_value=1, max_value=86_400)
+    minutes = forms.FloatField(required=False, min_value=-1440, max_value=1440)
+
+    def act(self) -> str:
+        name = self.cleaned_data["name"]
+        args = {key: self.cleaned_data[key] for key in API_FAULTS[name] if self.cleaned_data[key] not in (None, "")}
+        control.fault(self.cleaned_data["seat"], name, args)
+        return API_SENTENCES[name].format(**args)

@@ -1,4 +1,4 @@
-"""Puts the hosts of the practice cloud into the inventory: one cloud for each seat, with its pools, hosts, pinned keys and a login."""
+"""Puts the practice cloud into the inventory: a cloud for each seat, with its API, pools and hosts, pinned keys and a login."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from hosts import pinning, sealing
-from hosts.models import Cloud, Credential, Host, Kind, Pool
+from hosts.cloudstack import connecting
+from hosts.models import Cloud, CloudApi, Credential, Host, Kind, Pool
 from opsportal.lab.machines.lab import Lab
 from opsportal.lab.machines.machine import INVENTORY, Machine
 from opsportal.lab.machines.seat import Seat, value
+from opsportal.secrets.value import Secret
 
 NAME = "Practice cloud"
 """Of the cloud of the first seat, and of the credential for all."""
@@ -25,11 +27,13 @@ TAG = " practice "
 
 @dataclass
 class Seeded:
-    """What stands in the inventory for one seat: pools by their name in the practice cloud, hosts by their id there."""
+    """What stands in the inventory for one seat: pools by their name in the practice cloud, hosts, and in `servers` the cloud's own
+    machines, by their id there."""
 
     cloud: Cloud
     pools: dict[str, Pool] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
+    servers: dict[str, Host] = field(default_factory=dict)
 
 
 def cloud_name(seat: str) -> str:
@@ -52,9 +56,19 @@ def seed(lab: Lab) -> dict[str, Seeded]:
         seeded[name] = made = Seeded(cloud)
         for ident, machine in seat.machines.items():
             machine.authorize(credential.authorized_line)
-            made.hosts[ident] = _host(seat, machine, cloud, credential, owner)
+            (made.hosts if seat.in_world(ident) else made.servers)[ident] = _host(seat, machine, cloud, credential, owner)
         made.pools = {pool.name: pool for pool in cloud.pools.all()}
+        _api(seat, cloud, owner)
     return seeded
+
+
+def _api(seat: Seat, cloud: Cloud, owner: User) -> None:
+    data = seat.cloud.data
+    wanted = (f"http://{seat.api.address}:{seat.api.port}/client/api", data.key)
+    found = CloudApi.objects.filter(cloud=cloud).first() or CloudApi(cloud=cloud)
+    if (found.url, found.api_key) != wanted:
+        found.url, found.api_key = wanted
+        connecting.save(found, Secret(data.secret), owner)
 
 
 def _owner() -> User:
@@ -78,7 +92,7 @@ def _host(seat: Seat, machine: Machine, cloud: Cloud, credential: Credential, ow
     name = host_name(seat.name, machine.ident)
     host = Host.objects.filter(name__iexact=name, cloud=cloud).first()
     if host is None:
-        kind = Kind.XCP_NG if value(machine.disk.read(INVENTORY) or "", "PRODUCT_BRAND").startswith("XCP") else Kind.XENSERVER
+        kind = _kind(seat, machine)
         host = Host(name=name, cloud=cloud, credential=credential, kind=kind, tags=TAG, notes=NOTE, created_by=owner)
         host.pool = _pool(seat, machine, cloud, kind)
     host.address, host.port, host.legacy = machine.place.address, machine.place.port, machine.legacy
@@ -87,9 +101,16 @@ def _host(seat: Seat, machine: Machine, cloud: Cloud, credential: Credential, ow
     return host
 
 
+def _kind(seat: Seat, machine: Machine) -> Kind:
+    if not seat.in_world(machine.ident):
+        return Kind.KVM if machine.ident in seat.cloud.hypervisors() else Kind.MANAGEMENT
+    brand = value(machine.disk.read(INVENTORY) or "", "PRODUCT_BRAND")
+    return Kind.XCP_NG if brand.startswith("XCP") else Kind.XENSERVER
+
+
 def _pool(seat: Seat, machine: Machine, cloud: Cloud, kind: Kind) -> Pool | None:
-    """None for a host that stands alone: its pool has no name yet."""
-    name = pool_name(seat, machine)
+    """None for a host that stands alone: its pool has no name yet. None for a management server, too."""
+    name = pool_name(seat, machine) if seat.in_world(machine.ident) else ""
     return Pool.objects.get_or_create(name=name, cloud=cloud, defaults={"kind": Pool.Kind(kind)})[0] if name else None
 
 
@@ -98,8 +119,6 @@ def pool_name(seat: Seat, machine: Machine) -> str:
     call = seat.world.start(machine.ident, ["xe", "pool-list", "params=name-label", "--minimal"], {})
     if not call.done:
         seat.world.advance(seat.world.now + 5)
-    if not call.done:
-        call.abandon()
     return call.out.strip() if call.done and not call.code else ""
 
 

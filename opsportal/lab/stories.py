@@ -33,6 +33,7 @@ def page(state: dict[str, Any]) -> dict[str, Any]:
         "pools": [pool for pool in pools if len(pool["hosts"]) > 1 or pool["name"]],
         "alone": [host for pool in pools if len(pool["hosts"]) == 1 and not pool["name"] for host in pool["hosts"]],
         "twins": _twins(hosts),
+        "api": _api(state["cloud"]),
         "events": [_event(event, state["now"]) for event in state["events"][:12]],
     }
 
@@ -58,6 +59,20 @@ def _standing(host: dict[str, Any]) -> dict[str, str]:
     elif not host["enabled"]:
         tone, icon, words = "warn", "circle-pause", "disabled"
     return {"tone": tone, "icon": icon, "standing": words}
+
+
+TONES = {"Up": ("ok", "circle-check"), "Connecting": ("running", "loader"), "Disconnected": ("warn", "unplug")}
+
+
+def _api(cloud: dict[str, Any]) -> dict[str, Any]:
+    """CloudStack's view of the hosts, which may be older than the truth above it."""
+    clusters = [{**cluster, "hosts": [_seen(host) for host in cluster["hosts"]]} for cluster in cloud["clusters"]]
+    return {**cloud, "clusters": clusters}
+
+
+def _seen(host: dict[str, Any]) -> dict[str, Any]:
+    tone, icon = TONES.get(host["state"], ("bad", "siren"))
+    return {**host, "tone": tone, "icon": icon}
 
 
 def _twins(hosts: dict[str, dict[str, Any]]) -> list[str]:

@@ -16,7 +16,7 @@ from hosts import tasks
 from hosts.models import Pool
 from hosts.xen import reading
 from opsportal.lab import control, exercises, stories
-from opsportal.lab.forms import FaultForm, SeatForm, SpeedForm
+from opsportal.lab.forms import ApiFaultForm, FaultForm, SeatForm, SpeedForm
 from opsportal.lab.inventory_seed import cloud_name
 from opsportal.lab.participants import seat_of
 from opsportal.operations import audit
@@ -57,6 +57,12 @@ def fault(request: PortalRequest) -> HttpResponse:
 
 @operator
 @require_POST
+def api_fault(request: PortalRequest) -> HttpResponse:
+    return _act(request, ApiFaultForm(request.POST))
+
+
+@operator
+@require_POST
 def reset(request: PortalRequest) -> HttpResponse:
     return _act(request, SeatForm(request.POST))
 
@@ -67,7 +73,7 @@ def speed(request: PortalRequest) -> HttpResponse:
     return _act(request, SpeedForm(request.POST))
 
 
-def _act(request: PortalRequest, form: FaultForm | SeatForm | SpeedForm) -> HttpResponse:
+def _act(request: PortalRequest, form: SeatForm) -> HttpResponse:
     """Does it, says what was done, and goes back to the seat."""
     if form.is_valid() and seat_of(request.user) not in ("", form.cleaned_data["seat"]):
         raise PermissionDenied("This seat of the practice cloud is somebody else's.")

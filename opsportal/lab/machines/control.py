@@ -32,6 +32,17 @@ FAULTS: dict[str, tuple[str, ...]] = {
 }
 """Methods of the world that may be called from outside, with the names of what they take. `seconds` are those of the world."""
 
+API_FAULTS: dict[str, tuple[str, ...]] = {
+    "fail_change": ("code",),
+    "fail_job": (),
+    "stick": (),
+    "slow_answer": ("seconds",),
+    "spoil_answer": ("how",),
+    "shift_clock": ("minutes",),
+    "stop_api": ("seconds",),
+}
+"""The same of the cloud."""
+
 
 class NotPossible(Exception):
     """What was asked for cannot be done; the message says why."""
@@ -122,13 +133,14 @@ class Control:
         return {"speed": self._lab.speed, "problem": self._lab.problem, **self._seat(seat).state()}
 
     def fault(self, seat: str, name: str, args: dict[str, Any]) -> None:
-        if name not in FAULTS or not set(args) <= set(FAULTS[name]):
+        known = FAULTS | API_FAULTS
+        if name not in known or not set(args) <= set(known[name]):
             raise NotPossible(f"The practice cloud knows no fault {name} with {', '.join(args) or 'nothing'}.")
         found = self._seat(seat)
         if args.get("host", next(iter(found.machines))) not in found.machines:
             raise NotPossible(f"There is no host {args['host']} at this seat.")
         found.catch_up()
-        getattr(found.world, name)(**args)
+        getattr(found.cloud if name in API_FAULTS else found.world, name)(**args)
         found.dirty = True
 
     def solved(self, seat: str, keys: list[str]) -> None:

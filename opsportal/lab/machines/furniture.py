@@ -56,13 +56,14 @@ exit 1
 """Its sandbox has no network, so the interfaces that a dom0 would show are told from files."""
 
 
-def put_interfaces(disk: Disk, macs: Iterable[str], address: str) -> None:
-    """Each interface under its bridge, the management address on the first one. Raises OSError."""
+def put_interfaces(disk: Disk, macs: Iterable[str], address: str, bridges: str = "xenbr") -> None:
+    """Each interface under its bridge, whose name begins with `bridges`, the management address on the first one. Raises OSError."""
     links, addresses = ["1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536"], ["1: lo    inet 127.0.0.1/8 scope host lo"]
     for number, mac in enumerate(macs):
-        at, bridge = 2 * number + 2, f"xenbr{number}"
+        at, bridge = 2 * number + 2, f"{bridges}{number}"
+        master = "ovs-system" if bridges == "xenbr" else bridge
         up = "<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500"
-        links.append(f"{at}: eth{number}: {up} master ovs-system state UP \\    link/ether {mac} brd ff:ff:ff:ff:ff:ff")
+        links.append(f"{at}: eth{number}: {up} master {master} state UP \\    link/ether {mac} brd ff:ff:ff:ff:ff:ff")
         links.append(f"{at + 1}: {bridge}: {up} state UNKNOWN \\    link/ether {mac} brd ff:ff:ff:ff:ff:ff")
         if not number:
             addresses.append(f"{at + 1}: {bridge}    inet {address}/24 scope global {bridge}")

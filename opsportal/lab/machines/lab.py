@@ -22,6 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from opsportal.lab.cloudstack import hypervisor
+from opsportal.lab.cloudstack import machine as cloudstack
+from opsportal.lab.cloudstack.cloud import Cloud, Reply
+from opsportal.lab.cloudstack.server import Server
 from opsportal.lab.machines import sandbox, sshd
 from opsportal.lab.machines.clients import Client, Malformed
 from opsportal.lab.machines.control import Control
@@ -60,6 +64,7 @@ class Lab:
         self._fresh = dict(worlds)
         self.seats = {name: self._seat(name, make) for name, make in worlds.items()}
         self._assign_places()
+        self._apis = {name: Server(partial(self._request, seat)) for name, seat in self.seats.items()}
         self._selector = selectors.DefaultSelector()
         self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._naps: dict[Machine, tuple[float, int]] = {}
@@ -68,7 +73,8 @@ class Lab:
         self._thread: threading.Thread | None = None
         self._at_work = threading.Lock()
         self._ending = False
-        self._tools: sandbox.Tools | None = None
+        self._tools: dict[str, sandbox.Tools] = {}
+        """By whether a machine's /usr is its own."""
 
     def machines(self, seat: str) -> dict[str, Machine]:
         return self.seats[seat].machines
@@ -77,7 +83,8 @@ class Lab:
         folder = self.folder / f"seat-{name}"
         folder.mkdir(exist_ok=True)
         saved = load(folder)
-        seat = Seat(name, folder, saved.world if saved else make(), self.speed, self.password)
+        world = saved.world if saved else make()
+        seat = Seat(name, folder, world, saved.cloud if saved else Cloud.practice(world), self.speed, self.password)
         if saved is not None:
             seat.events, seat.done = saved.events, saved.done
         seat.make(anew=saved is None)
@@ -94,7 +101,11 @@ class Lab:
         self._control = Control(self, self.folder, self._selector)
         try:
             sandbox.check()
-            self._tools = sandbox.make_tools(self.folder / "tools", PROGRAMS)
+            self._tools = {
+                "dom0": sandbox.make_tools(self.folder / "tools", PROGRAMS),
+                "server": sandbox.make_tools(self.folder / "tools-server", cloudstack.PROGRAMS, cloudstack.programs),
+                "hypervisor": sandbox.make_tools(self.folder / "tools-hypervisor", hypervisor.PROGRAMS, hypervisor.programs),
+            }
         except NoSandbox as error:
             self.problem = str(error)
             log.error("%s", error)
@@ -188,6 +199,7 @@ class Lab:
             for event in seat.turn():
                 self._switch(seat.machines[event.host], event)
             self._see_network(seat)
+            self._see_api(seat)
             seat.save()
         self._nap()
 
@@ -196,6 +208,7 @@ class Lab:
         for seat in self.seats.values():
             for machine in seat.machines.values():
                 self._off(machine)
+            self._close_api(seat)
             seat.save(now=True)
 
     # Power and network
@@ -208,13 +221,17 @@ class Lab:
             own = Place(f"127.77.{seat_numbers[id(machine)]}.{11 + number}", self.port)
             machine.place = Place(self.listen, self.port + count) if self.listen else own
             machine.ask, machine.boot = self.ask, self._boot
+        for number, seat in enumerate(self.seats.values(), 1):
+            own = Place(f"127.77.{number}.10", self.port)
+            seat.api = Place(self.listen, self.port + len(machines) + number - 1) if self.listen else own
 
     def _power_all(self) -> None:
         for seat in self.seats.values():
             for ident, machine in seat.machines.items():
-                machine.reachable = seat.world.reachable(ident)
-                if seat.world.powered(ident) and not self.problem:
+                machine.reachable = seat.reachable(ident)
+                if seat.powered(ident) and not self.problem:
                     self._on(machine)
+            self._open_api(seat)
 
     def _on(self, machine: Machine) -> None:
         machine.new_boot()
@@ -246,7 +263,7 @@ class Lab:
     def _see_network(self, seat: Seat) -> None:
         """A host whose network is cut neither refuses nor answers."""
         for ident, machine in seat.machines.items():
-            reachable = seat.world.reachable(ident)
+            reachable = seat.reachable(ident)
             if reachable == machine.reachable:
                 continue
             machine.reachable = reachable
@@ -263,14 +280,47 @@ class Lab:
     def _accept(self, machine: Machine) -> None:
         machine.accept(self._keys[machine], machine.connections.discard)
 
+    # The API of each cloud
+
+    def _request(self, seat: Seat, parameters: dict[str, str]) -> tuple[Reply, float]:
+        """From a thread of the server. Raises OSError when the lab ends."""
+        return self.ask(partial(seat.request, parameters))
+
+    def _see_api(self, seat: Seat) -> None:
+        """Connections are refused while nobody serves."""
+        if seat.cloud.serving == (self._apis[seat.name].listener is not None):
+            return
+        if seat.cloud.serving:
+            with contextlib.suppress(OSError):  # another program took the port; the next turn tries again
+                self._open_api(seat)
+        else:
+            self._close_api(seat)
+
+    def _open_api(self, seat: Seat) -> None:
+        """Raises OSError when the port is taken."""
+        if seat.cloud.serving:
+            server = self._apis[seat.name]
+            self._selector.register(server.listen(seat.api.address, seat.api.port), selectors.EVENT_READ, server.accept)
+
+    def _close_api(self, seat: Seat) -> None:
+        self._ignore(self._apis[seat.name].listener)
+        self._apis[seat.name].close()
+
     # Sandboxes
 
     def _boot(self, machine: Machine) -> Sandbox:
         """Only when somebody logs in: most hosts of most seats are never looked at."""
-        if self._tools is None:
+        if not self._tools:
             raise OSError(self.problem)
-        machine.hostname = self._seat_of(machine).world.hostname(machine.ident)
-        made = Sandbox(machine.hostname, machine.disk.root, machine.folder / "boot_id", self._tools)
+        machine.hostname = self._seat_of(machine).hostname(machine.ident)
+        made = Sandbox(
+            machine.hostname,
+            machine.disk.root,
+            machine.folder / "boot_id",
+            self._tools[machine.tools],
+            own_usr=machine.own_usr,
+            devices=machine.devices,
+        )
         machine.sandbox = made
         self._selector.register(made.socket, selectors.EVENT_READ, partial(self._hear, machine, made))
         return made
@@ -355,8 +405,8 @@ class Lab:
             self._off(machine)
         seat.restart(self._fresh[seat.name]())
         for ident, machine in seat.machines.items():
-            machine.reachable = seat.world.reachable(ident)
-            if seat.world.powered(ident) and not self.problem:
+            machine.reachable = seat.reachable(ident)
+            if seat.powered(ident) and not self.problem:
                 self._on(machine)
 
     def run_at(self, speed: float) -> None:

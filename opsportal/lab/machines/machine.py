@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from opsportal.lab.machines import furniture, sshd
 from opsportal.lab.machines.disk import Disk
@@ -53,6 +53,13 @@ class Place:
 class Machine:
     """`ask` runs a function in the lab's thread and gives its result; `watch` and `ignore` are its selector."""
 
+    own_usr = False
+    """Its /usr is its own, so that packages can be installed there, and not this machine's."""
+    tools = "dom0"
+    """Which programs the lab gives it, see `Lab.start`."""
+    devices: ClassVar[tuple[str, ...]] = ()
+    """What is in /dev besides the devices that every sandbox has. Nobody reads them: they are there."""
+
     def __init__(self, ident: str, hostname: str, folder: Path, password: str) -> None:
         self.ident, self.hostname, self.folder, self.password = ident, hostname, folder, password
         self.disk = Disk(folder / "disk")
@@ -75,12 +82,20 @@ class Machine:
         let_in = self.authorized_keys()
         shutil.rmtree(self.folder, ignore_errors=True)
         lay_out(self.disk.root)
-        furniture.put(self.disk, self.hostname)
+        self.furnish()
         for path, text in files.items():
             self.disk.write(path, text)
         self.disk.write(AUTHORIZED, let_in, 0o600)
         self._keep("host_key", key)
         self.new_boot()
+
+    def furnish(self) -> None:
+        """What such a system has besides the world's files."""
+        furniture.put(self.disk, self.hostname)
+
+    def wire(self, nics: list[str], address: str) -> None:
+        """At each boot: its interfaces. Raises OSError."""
+        furniture.put_interfaces(self.disk, nics, address)
 
     @property
     def made(self) -> bool:

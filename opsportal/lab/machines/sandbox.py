@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,9 @@ FOLDERS = ("root", "etc", "var/log", "var/lib", "opt", "tmp", "run", "usr", "pro
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64", "lib32": "usr/lib32"}
 HIDDEN = ("/usr/lib/systemd", "/usr/local")
 """Of this machine's /usr: its services are none of the simulated host's."""
+
+OWN_USR = "/run/usr"
+"""Where this machine's /usr is on hosts that have one of their own, made of links there."""
 
 PYTHON = "/usr/bin/python3"
 LARGEST = 120 * 1024
@@ -49,15 +52,16 @@ class Tools:
     interpreter: str
 
 
-def make_tools(folder: Path, programs: Sequence[str]) -> Tools:
-    """The agent and, under bin/, one small program for each name that the lab answers itself."""
+def make_tools(folder: Path, programs: Sequence[str], more: Callable[[str], dict[str, str]] = lambda interpreter: {}) -> Tools:
+    """The agent and, under bin/, one small program for each name that the lab answers itself. `more` are other programs by their
+    names, when it is told how to call Python."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "bin").mkdir(parents=True)
     for name in ("agent.py", "call.py"):
         (folder / name).write_text(files("opsportal.lab.machines.inside").joinpath(name).read_text())
     tools = _python(folder)
     scripts = {name: f'#!/bin/sh\nexec {tools.interpreter} -I -S /run/lab/call.py {shlex.quote(name)} "$@"\n' for name in programs}
-    for name, script in {**scripts, "ip": IP}.items():
+    for name, script in {**scripts, "ip": IP, **more(tools.interpreter)}.items():
         (folder / "bin" / name).write_text(script)
         (folder / "bin" / name).chmod(0o755)
     return tools
@@ -111,11 +115,11 @@ class Sandbox:
     `on_message` gets what the agent says, called by whoever calls `receive` when `socket` is readable.
     """
 
-    def __init__(self, name: str, root: Path, boot_id: Path, tools: Tools) -> None:
+    def __init__(self, name: str, root: Path, boot_id: Path, tools: Tools, *, own_usr: bool = False, devices: Sequence[str] = ()) -> None:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         info, info_end = os.pipe()
         with theirs, os.fdopen(info_end, "wb"):
-            words = _words(name, root, boot_id, tools, info_end)
+            words = _words(name, root, boot_id, tools, info_end, own_usr=own_usr, devices=devices)
             words += [*shlex.split(tools.interpreter), "-I", "-S", "/run/lab/agent.py", str(theirs.fileno())]
             self.process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(theirs.fileno(), info_end), cwd="/"
@@ -160,13 +164,15 @@ class Sandbox:
         return int(json.loads(told).get("child-pid", 0))
 
 
-def _words(name: str, root: Path, boot_id: Path, tools: Tools, info: int) -> list[str]:
+def _words(name: str, root: Path, boot_id: Path, tools: Tools, info: int, *, own_usr: bool, devices: Sequence[str]) -> list[str]:
     hidden = [word for path in HIDDEN if Path(path).is_dir() for word in ("--tmpfs", path)]
+    usr, late = ([], ["--ro-bind", "/usr", OWN_USR]) if own_usr else (["--ro-bind", "/usr", "/usr", *hidden], [])
+    there = [word for device in devices for word in ("--ro-bind", str(tools.folder / "agent.py"), device)]
     alternatives = ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]
     return [
         "bwrap", *_apart(name), "--as-pid-1", "--info-fd", str(info),
-        "--bind", str(root), "/", "--ro-bind", "/usr", "/usr", *hidden, *alternatives, "--proc", "/proc", "--dev", "/dev",
-        "--tmpfs", "/run", *tools.python, "--tmpfs", "/run/lab", "--ro-bind", str(tools.folder / "bin"), "/run/lab/bin",
+        "--bind", str(root), "/", *usr, *alternatives, "--proc", "/proc", "--dev", "/dev", *there,
+        "--tmpfs", "/run", *late, *tools.python, "--tmpfs", "/run/lab", "--ro-bind", str(tools.folder / "bin"), "/run/lab/bin",
         "--ro-bind", str(tools.folder / "agent.py"), "/run/lab/agent.py", "--ro-bind", str(tools.folder / "call.py"), "/run/lab/call.py",
         "--ro-bind", str(boot_id), BOOT_ID, "--",
     ]  # fmt: skip

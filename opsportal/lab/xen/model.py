@@ -320,18 +320,17 @@ class Event:
 
 @dataclass
 class Call:
-    """A command that was typed on a host. `out`, `err`, `code` and `writes` are final once `done`."""
+    """A command that was typed on a host. `out`, `err`, `code` and `writes` are final once `done`.
+
+    Nobody has to say that its client was killed: what xapi has begun goes on, and a forwarded command that hangs is executed when the
+    master is back.
+    """
 
     done: bool = False
     out: str = ""
     err: str = ""
     code: int = 0
     writes: Files = field(default_factory=dict)
-    abandoned: bool = False
-
-    def abandon(self) -> None:
-        """The client was killed. What xapi has begun goes on, and a forwarded command that hangs is executed when the master is back."""
-        self.abandoned = True
 
 
 @dataclass

@@ -125,7 +125,7 @@ class World:
         return events
 
     def dump(self) -> dict[str, Any]:
-        """Plain JSON. Clients do not survive: their calls become abandoned ones."""
+        """Plain JSON. Clients do not survive, what they asked for does."""
         plain: dict[str, Any] = to_plain(self.site)
         return plain
 

@@ -54,14 +54,17 @@ class Stage:
         return Pool.objects.get(pk=self.seeded.pools[name].pk)
 
     def host(self, ident: str) -> Host:
-        return Host.objects.get(pk=self.seeded.hosts[ident].pk)
+        return Host.objects.get(pk=self._row(ident).pk)
+
+    def _row(self, ident: str) -> Host:
+        return (self.seeded.hosts | self.seeded.servers)[ident]
 
     def machine(self, ident: str) -> Machine:
         return self.lab.machines("1")[ident]
 
     def transport(self, ident: str) -> Transport:
         """As an operation reaches the host."""
-        return connections.connect(str(self.seeded.hosts[ident].pk))
+        return connections.connect(str(self._row(ident).pk))
 
     def run(self, ident: str, *words: str, script: str = "", stdin: str = "", timeout: float = 60) -> Result:
         return self.transport(ident).run(Command(words, script=script, stdin=stdin), timeout=timeout)

@@ -73,6 +73,7 @@ def test_the_first_hour(stage: Stage, operator: Client, person: Callable[..., Us
     control.fault("1", "power_on", {"host": "xen-a1"})
     until(lambda: answers(stage) and all_enabled(stage), 60)
     first = stage.xe("xen-a1", "host-list", "name-label=xen-a1", "params=uuid", "--minimal")
+    until(lambda: all(host["state"] == "Up" for cluster in control.state("1")["cloud"]["clusters"] for host in cluster["hosts"]))
     asked("change-pool-master", people, pool=big, host=first)
     assert "changed" in shown_as_done()
 
