@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosts import rules
+from hosts.cloudstack.models import CloudApi as CloudApi  # Django looks for models here
 from hosts.tails.models import LogList, Tail, TailChunk  # noqa: F401 # Django looks for models here
 from opsportal.web.sight import Limited
 

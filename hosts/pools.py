@@ -11,7 +11,7 @@ from django.db.models.fields.json import KeyTransform
 from django.urls import reverse
 from django.utils import timezone
 
-from hosts.models import Host, Pool, PoolReading
+from hosts.models import Cloud, Host, Pool, PoolReading
 from opsportal.operations import queries, registry
 from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.runbook import Runbook
@@ -140,3 +140,9 @@ def called(numbers: Iterable[str]) -> dict[str, tuple[str, str]]:
     wanted = [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
     found = Pool.objects.filter(pk__in=wanted).values_list("pk", "name")
     return {str(pk): (name, reverse("pool", args=[pk])) for pk, name in found}
+
+
+def clouds_called(numbers: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """The same for clouds: what says "cloud:3"."""
+    wanted = [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+    return {str(pk): (name, reverse("cloud_api", args=[pk])) for pk, name in Cloud.objects.filter(pk__in=wanted).values_list("pk", "name")}

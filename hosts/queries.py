@@ -9,7 +9,7 @@ from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from hosts.models import Cloud, Contact, Credential, Host, Kind, Pool
@@ -136,8 +136,12 @@ def credentials() -> QuerySet[Credential]:
 
 
 def clouds() -> QuerySet[Cloud]:
-    """With `host_count` and `pool_count`. Each counted by itself: joined, they would multiply."""
-    return Cloud.objects.annotate(host_count=_counted(Host), pool_count=_counted(Pool))
+    """With `host_count` and `pool_count`. Each counted by itself: joined, they would multiply.
+
+    `api_url` and `api_problem` are of the connection to its CloudStack, None without one.
+    """
+    counted = Cloud.objects.annotate(host_count=_counted(Host), pool_count=_counted(Pool))
+    return counted.annotate(api_url=F("api__url"), api_problem=F("api__problem"))
 
 
 def _counted(model: type[Host | Pool]) -> Coalesce:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from hosts.models import Credential
+from hosts.models import CloudApi, Credential
 from opsportal.operations import audit
 from opsportal.operations.errors import Refused
 from opsportal.secrets import ssh_keys, store
@@ -70,17 +70,39 @@ def named(rest: str) -> Secret:
     return secret_of(credential)
 
 
+def seal_api(api: CloudApi, secret: Secret) -> None:
+    """Gives the connection to a CloudStack, which is stored already, its secret key; saves that. Raises `Refused`."""
+    api.secret = _ring().seal(secret, api_context(api))
+    api.save(update_fields=["secret"])
+
+
+def api_secret(api: CloudApi) -> Secret:
+    """Raises `KeyringError`."""
+    return store.read_keyring(settings.KEY_FILE).open(api.secret, api_context(api))
+
+
+def api_context(api: CloudApi) -> str:
+    return f"cloudapi:{api.pk}"
+
+
 @transaction.atomic
 def seal_all_again() -> int:
     """Seals every secret with the first key of the key file, and says how many. Raises `KeyringError`, and then changes nothing."""
-    ring, credentials = store.read_keyring(settings.KEY_FILE), list(Credential.objects.select_for_update())
+    ring = store.read_keyring(settings.KEY_FILE)
+    credentials, apis = list(Credential.objects.select_for_update()), list(CloudApi.objects.select_for_update(of=("self",)))
     for credential in credentials:
-        try:
-            secret = ring.open(credential.secret, _context(credential))
-        except KeyringError as error:
-            raise KeyringError(f"{credential.name}: {error}") from None
-        Credential.objects.filter(pk=credential.pk).update(secret=ring.seal(secret, _context(credential)))
-    return len(credentials)
+        sealed = _again(ring, credential.secret, _context(credential), credential.name)
+        Credential.objects.filter(pk=credential.pk).update(secret=sealed)
+    for api in apis:
+        CloudApi.objects.filter(pk=api.pk).update(secret=_again(ring, api.secret, api_context(api), str(api)))
+    return len(credentials) + len(apis)
+
+
+def _again(ring: Keyring, sealed: str, context: str, called: str) -> str:
+    try:
+        return ring.seal(ring.open(sealed, context), context)
+    except KeyringError as error:
+        raise KeyringError(f"{called}: {error}") from None
 
 
 def _ring() -> Keyring:

@@ -9,6 +9,7 @@ from celery import shared_task
 from django.db import transaction
 
 from hosts import adding, reading, scanning
+from hosts.cloudstack import reading as clouds
 from hosts.models import Host, HostDraft
 from hosts.tails import following, keeping, listing
 from hosts.xen import reading as pools
@@ -38,6 +39,9 @@ def read_due() -> None:
     pools.hurry()
     if pools.due() and not pools.crowded():
         wake_pools()
+    clouds.hurry()
+    if clouds.due():
+        wake_clouds()
     for draft in adding.waiting():
         go_on(str(draft.pk))
     for host in scanning.waiting():
@@ -71,6 +75,13 @@ def read_pools() -> None:
     pools.trim()
 
 
+@shared_task(queue="ssh", soft_time_limit=90)  # type: ignore[untyped-decorator] # celery has no annotations
+def read_clouds() -> None:
+    """One slice of reading what CloudStack says; asks for the next one when there is more."""
+    if clouds.read_slice() and clouds.due():
+        wake_clouds()
+
+
 def wake_draft(draft: HostDraft) -> None:
     _send("go_on", str(draft.pk))
 
@@ -85,6 +96,10 @@ def wake_reader() -> None:
 
 def wake_pools() -> None:
     _send("read_pools")
+
+
+def wake_clouds() -> None:
+    _send("read_clouds")
 
 
 def wake_log_list(host: Host) -> None:

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from hosts import cloud_views, credential_views, import_views, pool_views, views, wizard_views
+from hosts.cloudstack import views as cloudstack_views
 from hosts.tails import views as tail_views
 
 urlpatterns = [
@@ -42,6 +43,11 @@ urlpatterns = [
     path("clouds/", cloud_views.clouds, name="clouds"),
     path("clouds/new/", cloud_views.cloud_edit, name="cloud_new"),
     path("clouds/<int:pk>/", cloud_views.cloud_edit, name="cloud"),
+    path("clouds/<int:pk>/cloudstack/", cloudstack_views.cloud_api, name="cloud_api"),
+    path("clouds/<int:pk>/cloudstack/edit/", cloudstack_views.cloud_api_edit, name="cloud_api_edit"),
+    path("clouds/<int:pk>/cloudstack/read/", cloudstack_views.cloud_api_read, name="cloud_api_read"),
+    path("clouds/<int:pk>/cloudstack/pin/", cloudstack_views.cloud_api_pin, name="cloud_api_pin"),
+    path("clouds/<int:pk>/cloudstack/remove/", cloudstack_views.cloud_api_remove, name="cloud_api_remove"),
     path("clouds/<int:pk>/remove/", cloud_views.cloud_remove, name="cloud_remove"),
     path("pools/new/", cloud_views.pool_edit, name="pool_new"),
     path("pools/<int:pk>/", pool_views.pool, name="pool"),

@@ -27,10 +27,10 @@ def _draft(request: PortalRequest, pk: UUID) -> HostDraft:
 
 @operator
 def host_new(request: PortalRequest) -> HttpResponse:
-    """A new draft, or with ?draft=ID the same page over an open one."""
+    """A new draft, or with ?draft=ID the same page over an open one; ?address= is where it is."""
     asked = _uuid(request.GET.get("draft", ""))
     old = HostDraft.objects.filter(owner=request.user, pk=asked).first() if asked else None
-    form = DraftForm(request.POST or None, instance=old or HostDraft(owner=request.user))
+    form = DraftForm(request.POST or None, instance=old or HostDraft(owner=request.user, address=request.GET.get("address", "")[:253]))
     if request.method == "POST" and form.is_valid():
         draft: HostDraft = form.save()
         adding.ask_for_keys(draft)

@@ -16,7 +16,8 @@ UNITS = (
     "xapi", "xcp-networkd", "openvswitch", "openvswitch-switch", "ovs-vswitchd", "keepalived", "mysqld", "mysql", "mariadb", "nfs-server",
 )  # fmt: skip
 PACKAGES = (
-    "cloudstack*", "cosmic*", "libvirt", "libvirt-daemon", "libvirt-daemon-system", "qemu-kvm", "qemu-system-x86", "openvswitch*",
+    "cloudstack*", "cosmic*", "practice-*", "libvirt", "libvirt-daemon", "libvirt-daemon-system", "qemu-kvm", "qemu-system-x86",
+    "openvswitch*",
     "mysql-server*", "mariadb-server*", "keepalived", "java-*-openjdk-headless", "openjdk-*-headless", "maven", "kernel", "linux-image-*",
     "openssh-server", "xapi-core", "xen-hypervisor",
 )  # fmt: skip

@@ -62,7 +62,21 @@ class HaLeftOff(OfThePortal, Fact[LeftOff | None]):
         return next((found for row in rows if (found := _left(row))), None)
 
 
-HA = "pool-ha"
+@dataclass(frozen=True)
+class ClusterLeftUnmanaged(OfThePortal, Fact[int | None]):
+    """The operation that left the pool's cluster unmanaged in CloudStack
+
+    By the open restoration on `resource`; None when there is none. Target "portal". As with HA, one that is at work counts as well.
+    """
+
+    resource: str
+
+    def read(self, reader: Reader) -> int | None:
+        rows = Restoration.objects.filter(resource=self.resource, state=Restoration.State.OPEN, key=CLUSTER)
+        return rows.order_by("-pk").values_list("operation_id", flat=True).first()
+
+
+HA, CLUSTER = "pool-ha", "cloudstack-cluster"
 SR, TIMEOUT = "heartbeat-sr-uuids=", "ha-config:timeout="
 
 

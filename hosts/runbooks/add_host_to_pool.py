@@ -1,15 +1,21 @@
-"""Add a host to a pool: HA off, join, everybody agrees, HA on as it was."""
+"""Add a host to a pool and to CloudStack: HA off, join, everybody agrees, added to CloudStack and Up there, HA on as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django import forms
 from django.utils import timezone
 
 from hosts import reading
+from hosts.cloudstack import host_steps
+from hosts.cloudstack.along import Along, along
+from hosts.cloudstack.along_guards import ALONG
+from hosts.cloudstack.membership_guards import ADDING, member_already
+from hosts.cloudstack.steps import bring_password, forget_password
 from hosts.facts.portal import InventoryHost
 from hosts.forms import CredentialChoice
 from hosts.models import Credential, Host, Kind, Pool
@@ -23,6 +29,7 @@ from hosts.xen.pool_runbook import HEALTHY, HaRunbook, now, pool_page
 from hosts.xen.state import Sr
 from hosts.xen.survey import Survey, survey
 from opsportal.operations.facts import FactError, FactSet
+from opsportal.operations.guards import Finding, Guard
 from opsportal.operations.models import Operation
 from opsportal.operations.runbook import Page
 from opsportal.operations.states import StepState
@@ -31,11 +38,15 @@ from opsportal.operations.steps import Step
 
 @dataclass(frozen=True)
 class AddParams:
-    """`joiner` is the inventory's number of the host that joins, `credential` that of the password of root on the pool master."""
+    """`joiner` is the inventory's number of the host that joins, `credential` that of the password of root on the pool master.
+
+    `run` names this run's file with the password; a retry shares it.
+    """
 
     pool: int = 0
     joiner: int = 0
     credential: int = 0
+    run: str = ""
 
 
 class JoinerForm(forms.Form):
@@ -50,25 +61,48 @@ class JoinerForm(forms.Form):
     )  # fmt: skip
 
 
+def only_joining(rule: Guard) -> Guard:
+    """The same rule, silent about a host that has joined already."""
+
+    def check(params: AddParams, facts: FactSet) -> Iterator[Finding]:
+        if not member_already(params, facts):
+            yield from rule.check(params, facts)
+
+    return replace(rule, check=check)
+
+
 class AddHost(HaRunbook[AddParams]):
     name = "add-host-to-pool"
     title = "Add a host to a pool"
-    summary = "Has a host join a pool, with HA off and on again around it where it is on, and proves that it is a full member."
-    when = "Before a new host is added to CloudStack: CloudStack wants it in the pool first, and then finds it by itself."
+    summary = (
+        "Has a host join a pool, with HA off and on again around it where it is on, proves that it is a full member, "
+        "and adds it to CloudStack."
+    )
+    when = "When a cluster gets another XenServer. CloudStack wants it in the pool first; one that is in it already is only added there."
     goes_wrong = (
         "pool-join says that all is well when the master cannot be reached, and silently takes over the record of a member with the same "
         "uuid: both are looked for before. If it stops half-way, HA stays off and an open restoration says how it was."
     )
     afterwards = (
-        "The host is a live, enabled member with the pool's storage and the pool's root password. Add it to CloudStack now; adding one "
-        "host discovers the others."
+        "The host is a live, enabled member with the pool's storage and the pool's root password, and Up in CloudStack, where the "
+        "portal has a connection; elsewhere add it there now: adding one host discovers the others."
     )
     params = AddParams
     pages = (
         pool_page("HA has to be off while a host joins. The portal turns it off and on again where it is on."),
         Page("host", "Host", JoinerForm, template="hosts/runbooks/join.html"),
     )
-    guards = (*HEALTHY, *membership_guards.JOINING, versions_for_ha, *pool_guards.COMES_BACK)
+    guards = (
+        *HEALTHY,
+        *(only_joining(rule) for rule in membership_guards.JOINING),
+        versions_for_ha,
+        *ALONG,
+        *ADDING,
+        *pool_guards.COMES_BACK,
+    )
+
+    def fresh(self) -> dict[str, Any]:
+        return {"run": secrets.token_hex(8)}
 
     def subject(self, params: AddParams) -> str:
         host = Host.objects.filter(pk=params.joiner).first()
@@ -96,10 +130,12 @@ class AddHost(HaRunbook[AddParams]):
         found = survey(params.pool, facts)
         master, members, new = at(found, found.basics.master), everybody(found), newcomer(params, facts)
         given = facts(InventoryCredential("portal", params.credential))
-        was = before(found, facts)
+        was, cloud = before(found, facts), along(found, facts)
+        joins = new.uuid not in {host.uuid for host in found.hosts}
         back = undone_by(self.title, "HA belongs to the pool with its new member now.")
-        yield membership.password(new, master, given.pk, f"the password in the credential {given.name}")
-        yield membership.try_password(new, master)
+        if joins:
+            yield membership.password(new, master, given.pk, f"the password in the credential {given.name}")
+            yield membership.try_password(new, master)
         if was and was.on:
             yield from ha_steps.off(
                 master,
@@ -110,10 +146,13 @@ class AddHost(HaRunbook[AddParams]):
             )
         elif was:
             yield from ha_steps.still_off(master, members)
-        yield from membership.steps_to_join(new, master, shared(found, facts))
+        if joins:
+            yield from membership.steps_to_join(new, master, shared(found, facts))
+        if cloud:
+            yield from told(cloud, new, params, given.name)
         if was:
             why = f"As it was, and with {new.name}: the heartbeat SR {was.beat.called}, and {was.beat.timeout} s."
-            yield from ha_steps.on(master, (*members, new), was.beat, why=why, undo=back, settles=True)
+            yield from ha_steps.on(master, (*members, new) if joins else members, was.beat, why=why, undo=back, settles=True)
 
     def finished(self, operation_id: int, state: str) -> None:
         """Once it joined, the inventory has it in the pool, whatever came after."""
@@ -132,6 +171,15 @@ def newcomer(params: AddParams, facts: FactSet) -> At:
     view = facts(MemberView(row.target))
     host = joiner_host(row.target, view.uuid, facts)
     return At(view.uuid, row.name, row.target, host.address)
+
+
+def told(cloud: Along, new: At, params: AddParams, called: str) -> Iterator[Step]:
+    """CloudStack logs in with the password of the pool's root, which the new member has now."""
+    yield bring_password(params.run, params.credential, called, cloud.resource)
+    why = "It asks the pool for its members, and takes in those that it does not know."
+    yield host_steps.add(cloud.api, cloud.cluster, new.name, new.address, "root", params.run, why)
+    yield host_steps.added(cloud.api, cloud.cluster, new.name, new.address)
+    yield forget_password(params.run)
 
 
 def shared(found: Survey, facts: FactSet) -> tuple[Sr, ...]:

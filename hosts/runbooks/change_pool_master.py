@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hosts.cloudstack.along import Along, along
+from hosts.cloudstack.along_guards import TAKEN_ALONG
 from hosts.xen import ha_steps, pool_guards
 from hosts.xen.forms import MasterForm
-from hosts.xen.ha_steps import at, before, everybody, undone_by
+from hosts.xen.ha_steps import At, Before, at, before, everybody, undone_by
 from hosts.xen.master_steps import disable_again, leads, members_answer, members_follow, members_live
 from hosts.xen.pool_guards import dead, mixed
-from hosts.xen.pool_runbook import HEALTHY, HaRunbook, host_name, named, now, pool_page
+from hosts.xen.pool_runbook import HaRunbook, host_name, named, now, pool_page
 from hosts.xen.state import XenHost
 from hosts.xen.survey import Survey, survey
 from opsportal.operations.facts import FactSet
@@ -97,13 +99,16 @@ class ChangePoolMaster(HaRunbook[MasterParams]):
         "Every xapi restarts: for about a minute the pool takes no command, and what was changed in the ten seconds before is lost. "
         "If it stops half-way, HA stays off and an open restoration says how it was. Running virtual machines are not touched."
     )
-    afterwards = "Every member names the new master, and HA is as it was. CloudStack finds the new master by itself."
+    afterwards = (
+        "Every member names the new master, and HA is as it was. Where the portal has a connection to CloudStack, that left the cluster "
+        "alone meanwhile, manages it again, and has every host Up; elsewhere CloudStack finds the new master by itself."
+    )
     params = MasterParams
     pages = (
         pool_page("The portal looks whether HA is on, and does the right thing in either case."),
         Page("host", "New master", MasterForm, template="hosts/wizard_master.html"),
     )
-    guards = (*HEALTHY, new_master, versions_for_ha, disabled_hosts, *pool_guards.COMES_BACK)
+    guards = (*TAKEN_ALONG, new_master, versions_for_ha, disabled_hosts, *pool_guards.COMES_BACK)
     plan_template = "hosts/wizard_master_review.html"
 
     def subject(self, params: MasterParams) -> str:
@@ -121,14 +126,18 @@ class ChangePoolMaster(HaRunbook[MasterParams]):
 
     def plan(self, params: MasterParams, facts: FactSet) -> Iterable[Step]:
         found = survey(params.pool, facts)
-        if found.basics.master == params.host:
-            raise NothingToDo(
-                f"{found.master.name} is the master of {found.pool.name} already. xe would do nothing about it, and say nothing."
-            )
         target, old, members = at(found, params.host), at(found, found.basics.master), everybody(found)
         enabled = tuple(one for one in members if found.host(one.uuid).enabled)
         back = undone_by(self.title, f"Going back to {old.name} needs HA off and on around it, too.")
-        was = before(found, facts)
+        was, cloud = before(found, facts), along(found, facts)
+        leads_already = old == target
+        if leads_already and not ((was and not was.on) or (cloud and cloud.was_left)):
+            raise NothingToDo(f"{old.name} is the master of {found.pool.name} already. xe would do nothing about it, and say nothing.")
+        if leads_already:
+            yield from brought_back(target, members, was if was and not was.on else None, cloud if cloud and cloud.was_left else None)
+            return
+        if cloud:
+            yield from cloud.begins()
         if was and was.on:
             yield from ha_steps.off(
                 target,
@@ -147,6 +156,21 @@ class ChangePoolMaster(HaRunbook[MasterParams]):
         if was:
             why = f"As it was: the heartbeat SR {was.beat.called}, and {was.beat.timeout} s."
             yield from ha_steps.on(target, members, was.beat, why=why, undo=back, settles=True)
+        if cloud:
+            yield from cloud.ends()
+
+
+def brought_back(target: At, members: tuple[At, ...], was: Before | None, cloud: Along | None) -> Iterator[Step]:
+    """What is left to do where an earlier run got as far as the new master: HA and the cluster, as it found them."""
+    if cloud:
+        yield from cloud.begins()
+    if was:
+        yield from ha_steps.still_off(target, members)
+        why = f"An operation left it off after the switch. As it was: the heartbeat SR {was.beat.called}, and {was.beat.timeout} s."
+        back = undone_by("Enable pool HA", "HA belongs to the pool with its new master now.")
+        yield from ha_steps.on(target, members, was.beat, why=why, undo=back, settles=True)
+    if cloud:
+        yield from cloud.ends()
 
 
 def _why_not(found: Survey, host: XenHost) -> str:

@@ -156,8 +156,8 @@ class ReEnableHost(PoolRunbook[HostParams]):
         host, where = at(found, params.host), at(found, found.basics.master)
         if found.host(host.uuid).enabled:
             raise NothingToDo(f"{host.name} is enabled already: virtual machines can start on it.")
-        yield _ready(host, where)
-        yield _enable(host, where)
+        yield ready(host, where)
+        yield enable(host, where)
 
 
 def _row(row: dict[str, Any], missing: list[str]) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _row(row: dict[str, Any], missing: list[str]) -> dict[str, Any]:
     return {**row, "why_not": why, "unplugged": missing}
 
 
-def _ready(host: At, where: At) -> Step:
+def ready(host: At, where: At) -> Step:
     return Step(
         key="ready",
         target=host.target,
@@ -180,7 +180,7 @@ def _ready(host: At, where: At) -> Step:
     )
 
 
-def _enable(host: At, where: At) -> Step:
+def enable(host: At, where: At) -> Step:
     patiently = Command(script=PATIENTLY, argv=(str(TRIES), host.uuid), gist=f"xe host-enable uuid={host.uuid}")
     return Step(
         key="enable",

@@ -1,4 +1,7 @@
-"""Remove a host from a pool, also its master: HA off, a new master where one is needed, eject, HA on as it was."""
+"""Remove a host from a pool and from CloudStack, also the pool master.
+
+HA off, a new master where one is needed, out of the pool, out of CloudStack, HA on as it was.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,12 @@ from django import forms
 from django.utils import timezone
 
 from hosts import reading
+from hosts.cloudstack import host_steps
+from hosts.cloudstack.along import Along, along
+from hosts.cloudstack.along_guards import ALONG
+from hosts.cloudstack.cluster_steps import all_up
+from hosts.cloudstack.membership_guards import REMOVING
+from hosts.cloudstack.state import MAINTENANCE
 from hosts.models import Host, Pool
 from hosts.runbooks.change_pool_master import unfit, versions_for_ha
 from hosts.xen import ha_steps, membership, membership_guards, pool_guards
@@ -71,15 +80,19 @@ def successor(params: RemoveParams, facts: FactSet) -> Iterator[Finding]:
 class RemoveHost(HaRunbook[RemoveParams]):
     name = "remove-host-from-pool"
     title = "Remove a host from a pool"
-    summary = "Ejects a member, also the master, with HA off and on again around it. Its local storage is erased."
+    summary = (
+        "Ejects a member, also the pool master, with HA off and on again around it, and deletes it in CloudStack. "
+        "Its local storage is erased."
+    )
     when = "When a host is taken out of service, or moves to another pool."
     goes_wrong = (
-        "What is on the host's local storage is lost for good, so it is named before. A host with virtual machines on it is refused. "
+        "What is on the host's local storage is lost for good, so it is named before. "
+        "A host with virtual machines that CloudStack cannot move stays. "
         "If it stops half-way, HA stays off and an open restoration says how it was."
     )
     afterwards = (
         "The pool no longer knows the host. It reboots as the master of a new, empty pool of its own, with the same uuid and address. "
-        "Delete it in CloudStack, or it stays there in Alert."
+        "CloudStack has forgotten it, where the portal has a connection; elsewhere delete it there, or it stays in Alert."
     )
     params = RemoveParams
     pages = (
@@ -87,7 +100,7 @@ class RemoveHost(HaRunbook[RemoveParams]):
         Page("host", "Host", LeaverForm, template="hosts/runbooks/leave.html"),
         Page("master", "New master", SuccessorForm, template="hosts/runbooks/successor.html"),
     )
-    guards = (*HEALTHY, *membership_guards.REMOVING, successor, versions_for_ha, *pool_guards.COMES_BACK)
+    guards = (*HEALTHY, *membership_guards.REMOVING, successor, versions_for_ha, *ALONG, *REMOVING, *pool_guards.COMES_BACK)
 
     def subject(self, params: RemoveParams) -> str:
         host = host_name(params.host)
@@ -118,7 +131,8 @@ class RemoveHost(HaRunbook[RemoveParams]):
         master = at(found, params.new_master if leading else found.basics.master)
         members = everybody(found)
         staying = (master, *(one for one in members if one not in (host, master)))
-        was = before(found, facts)
+        was, cloud = before(found, facts), along(found, facts)
+        cloud = cloud if cloud and host.uuid in cloud.hosts else None
         back = undone_by("Add a host to a pool", "The host has left.")
         if was and was.on:
             yield from ha_steps.off(
@@ -132,10 +146,14 @@ class RemoveHost(HaRunbook[RemoveParams]):
             yield from ha_steps.still_off(master, members)
         if leading:
             yield from hand_over(found, host, master, members)
+        if cloud:
+            yield from emptied(cloud, host.uuid, leading=leading)
         why = "So that no virtual machine is started on it in the meantime."
         yield membership.disable(host, master, found.pool.resource, found.host(host.uuid).enabled, why, ())
         yield membership.eject(host, master)
         yield membership.left(host, staying)
+        if cloud:
+            yield host_steps.delete(cloud.api, cloud.host(host.uuid))
         if was:
             said = f"As it was, without {host.name}: the heartbeat SR {was.beat.called}, and {was.beat.timeout} s."
             yield from ha_steps.on(master, staying, was.beat, why=said, undo=back, settles=True)
@@ -162,6 +180,21 @@ def hand_over(found: Survey, host: At, master: At, members: tuple[At, ...]) -> I
     yield members_follow(master, members)
     yield members_live(master, members, enabled)
     yield from (disable_again(master, one) for one in members if one not in enabled and one != host)
+
+
+MOVES = 4 * 3600
+"""Seconds for CloudStack to move what runs on a host: one virtual machine after the other, large ones for many minutes."""
+
+
+def emptied(cloud: Along, uuid: str, *, leading: bool) -> Iterator[Step]:
+    """By CloudStack, which moves its virtual machines itself. Not before it is well with the new master."""
+    host = cloud.host(uuid)
+    if leading:
+        yield all_up(cloud.api, cloud.cluster, [one for one in cloud.hosts.values() if one.well], "cloudstack-reconnected")
+    if host.resource != MAINTENANCE:
+        why = "CloudStack moves the virtual machines away, starts none on it any more, and deletes only a host in Maintenance."
+        yield host_steps.maintain(cloud.api, host, why, host_steps.in_service_again(cloud.api, host, cloud.resource))
+        yield host_steps.maintained(cloud.api, host, MOVES)
 
 
 def local(found: Survey, host: str, facts: FactSet) -> list[dict[str, Any]]:

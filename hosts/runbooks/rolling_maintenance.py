@@ -11,6 +11,8 @@ from django import forms
 from django.utils import timezone
 
 from hosts import rules
+from hosts.cloudstack.along import along
+from hosts.cloudstack.along_guards import ALONG
 from hosts.models import Pool
 from hosts.xen import ha_steps, maintenance, maintenance_guards, pool_guards
 from hosts.xen.forms import UuidForm, offered
@@ -92,7 +94,10 @@ class RollingMaintenance(HaRunbook[MaintenanceParams]):
         "It stops at the first thing that fails. Then one host may be out of service and HA is off: both are written down. "
         "Retry goes on with that host; hosts that are done are not done again. A second host is never taken down."
     )
-    afterwards = "Every host has booted anew and has what it had before. HA is as it was. Set the cluster to Managed in CloudStack."
+    afterwards = (
+        "Every host has booted anew and has what it had before. HA is as it was. CloudStack left the cluster alone and manages it again, "
+        "where the portal has a connection to it."
+    )
     params = MaintenanceParams
     pages = (
         pool_page("HA is off for the whole run: with it on, no host can be emptied under CloudStack, and a reboot may fence others."),
@@ -108,6 +113,7 @@ class RollingMaintenance(HaRunbook[MaintenanceParams]):
     guards = (
         *(one for one in HEALTHY if one is not restorations_but_ha),
         *maintenance_guards.RULES,
+        *ALONG,
         *pool_guards.COMES_BACK,
     )
 
@@ -131,8 +137,10 @@ class RollingMaintenance(HaRunbook[MaintenanceParams]):
         if not uuids:
             raise NothingToDo("Every host of the pool is left out.")
         master, members = at(found, found.basics.master), everybody(found)
-        was = before(found, facts)
+        was, cloud = before(found, facts), along(found, facts)
         back = undone_by("Enable pool HA", "HA belongs to the pool as it is then.")
+        if cloud:
+            yield from cloud.begins()
         if was and was.on:
             yield from ha_steps.off(
                 master,
@@ -148,6 +156,8 @@ class RollingMaintenance(HaRunbook[MaintenanceParams]):
         if was:
             why = f"Every host is back. As it was: the heartbeat SR {was.beat.called}, and {was.beat.timeout} s."
             yield from ha_steps.on(master, members, was.beat, why=why, undo=back, settles=True)
+        if cloud:
+            yield from cloud.ends()
 
     def finished(self, operation_id: int, state: str) -> None:
         super().finished(operation_id, state)

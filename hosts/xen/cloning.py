@@ -192,10 +192,6 @@ def _keep(clone: Clone) -> Step:
     )
 
 
-def _file_says(says: str, text: str, path: str) -> Condition:
-    return Condition(says, Command(("grep", "-qF", text, path)))
-
-
 def _copy(clone: Clone, path: str) -> str:
     return f"{clone.kept}/{path.rpartition('/')[2]}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from hosts.facts.restorations import OpenRestorations
+from hosts.facts.restorations import CLUSTER, OpenRestorations
 from hosts.xen.facts import PoolPifs
 from hosts.xen.ha_steps import RESTORATION
 from hosts.xen.membership import disabled_key
@@ -44,10 +44,10 @@ def _found(params: Maintaining, facts: FactSet) -> Survey | None:
     source="The portal's own record of restorations",
 )
 def restorations(params: Maintaining, facts: FactSet) -> Iterator[Finding]:
-    """HA left off, and hosts left disabled whose turn comes in this run, are brought back by it."""
+    """HA left off, a cluster left unmanaged, and hosts left disabled whose turn comes in this run, are brought back by it."""
     if not (found := _found(params, facts)):
         return
-    mine = {RESTORATION, *(disabled_key(host.uuid) for host in found.hosts if host.uuid not in params.skip)}
+    mine = {RESTORATION, CLUSTER, *(disabled_key(host.uuid) for host in found.hosts if host.uuid not in params.skip)}
     for one in facts(OpenRestorations("portal", found.pool.resource)):
         if one.left and one.key in mine:
             yield Finding(Level.NOTE, f"{one.title}: operation #{one.operation} left it so. This run brings it back.", "pool")
@@ -166,16 +166,4 @@ def signal(params: Maintaining, facts: FactSet) -> Iterator[Finding]:
             yield Finding(Level.WARN, f"{pif.device} of {names.get(pif.host, pif.host)}, a leg of a bond, has no signal now.", "pool")
 
 
-@guard(
-    "maintenance.cloudstack",
-    title="CloudStack leaves the cluster alone meanwhile",
-    reason="A host that reboots looks like one that crashed: CloudStack would fence it and start its virtual machines elsewhere.",
-    source="The rolling reboot of the cloudstackOps tools: cluster Unmanaged, reboot, cluster Managed",
-)
-def cloudstack(params: Maintaining, facts: FactSet) -> Iterator[Finding]:
-    if params.pool:
-        message = "Set the cluster to Unmanaged in CloudStack before this runs, and to Managed when it is done."
-        yield Finding(Level.NOTE, message, "pool")
-
-
-RULES = (restorations, in_service, alone, obstacles, done, nothing, versions, signal, cloudstack)
+RULES = (restorations, in_service, alone, obstacles, done, nothing, versions, signal)

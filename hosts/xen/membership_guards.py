@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from hosts.cloudstack.along import along
 from hosts.facts.portal import HostRow, InventoryHost
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolStorage, PoolVms
 from hosts.xen.more_facts import Disk, DisksOn, InventoryCredential, InventoryPlace, Twins
@@ -311,9 +312,15 @@ def resident(params: Removing, facts: FactSet) -> Iterator[Finding]:
         return
     found, host = case
     here = [vm.name or vm.uuid for vm in facts(PoolVms(found.speaker.target)) if vm.host == host.uuid and vm.power != "halted"]
-    if here:
-        message = f"{len(here)} virtual machines are on {host.name}: {', '.join(here[:5])}. Move them away first: put it into maintenance"
-        yield Finding(Level.BLOCK, f"{message} in CloudStack.", "host")
+    said = f"{len(here)} virtual machines are on {host.name}: {', '.join(here[:5])}."
+    cloud = along(found, facts) if here else None
+    if cloud and host.uuid in cloud.hosts:
+        message = (
+            f"{said} The plan has CloudStack put it into maintenance, which moves its own. Others stop the plan before the host leaves."
+        )
+        yield Finding(Level.NOTE, message, "host")
+    elif here:
+        yield Finding(Level.BLOCK, f"{said} Move them away first: put it into maintenance in CloudStack.", "host")
 
 
 @guard(
@@ -352,16 +359,4 @@ def few(params: Removing, facts: FactSet) -> Iterator[Finding]:
         yield Finding(Level.BLOCK, message, "host", override=True)
 
 
-@guard(
-    "remove.cloudstack",
-    title="CloudStack has to be told",
-    reason="Its records are not the pool's: a host that is only ejected stays there as one in Alert.",
-    source="The release manager's procedures",
-)
-def cloudstack(params: Removing, facts: FactSet) -> Iterator[Finding]:
-    if case := leaving(params, facts):
-        message = f"Put {case[1].name} into maintenance in CloudStack before, and delete it there afterwards."
-        yield Finding(Level.NOTE, message, "host")
-
-
-REMOVING = (there, only, resident, storage, few, cloudstack)
+REMOVING = (there, only, resident, storage, few)

@@ -211,8 +211,8 @@ def restorations(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
     yield from left_open(params, facts)
 
 
-def left_open(params: OnAPool, facts: FactSet, but: str = "") -> Iterator[Finding]:
-    """Findings for open restorations on the pool. One of the key `but` is brought back by the plan itself."""
+def left_open(params: OnAPool, facts: FactSet, but: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """Findings for open restorations on the pool. One whose key is in `but` is brought back by the plan itself."""
     if not params.pool:
         return
     resource = facts(InventoryPool("portal", params.pool)).resource
@@ -220,7 +220,7 @@ def left_open(params: OnAPool, facts: FactSet, but: str = "") -> Iterator[Findin
         said = f"{one.title}: operation #{one.operation}"
         if not one.left:
             yield Finding(Level.NOTE, f"{said} is at work on this pool. This one waits for it.", "pool")
-        elif one.key == but:
+        elif one.key in but:
             yield Finding(Level.NOTE, f"{said} left it so. This plan brings it back at its end.", "pool")
         else:
             yield Finding(Level.BLOCK, f"{said} left it so. Settle it under Restorations first.", "pool")

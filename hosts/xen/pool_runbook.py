@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
+from hosts.facts.restorations import CLUSTER, HA
 from hosts.models import Host, Pool
 from hosts.xen import pool_guards
 from hosts.xen.facts import PoolStorage
 from hosts.xen.forms import PoolForm, uuid_of
-from hosts.xen.ha_steps import RESTORATION
 from hosts.xen.pool_guards import OnAPool, dead, left_open
 from hosts.xen.survey import Survey, survey
 from opsportal.operations import restorations
@@ -46,18 +46,27 @@ class PoolRunbook(Runbook[P], Generic[P]):
         return now(survey(params.pool, facts), facts) if params.pool else {}
 
 
+BROUGHT_BACK = {"ha-on": (HA, "turned HA on"), "cloudstack-manage": (CLUSTER, "had CloudStack manage the cluster")}
+"""By the key of the step that does it: the restoration that needs nobody any more, and what the operation did, in words."""
+
+
 class HaRunbook(PoolRunbook[P], Generic[P]):
-    """Leaves HA on at its end where it was on, also where an earlier operation left it off: so that one's restoration is settled, too."""
+    """Leaves HA on and the cluster managed at its end where they were so, also where an earlier operation left them otherwise.
+
+    So that one's restorations are settled, too.
+    """
 
     settles = True
 
     def finished(self, operation_id: int, state: str) -> None:
-        """HA is on by a plan that people saw: nobody has to bring it back any more."""
+        """HA is on by a plan that people saw: nobody has to bring it back any more. And so the cluster is managed."""
         operation = Operation.objects.get(pk=operation_id)
-        if state != OperationState.SUCCEEDED or not operation.steps.filter(key="ha-on").exists():
+        if state != OperationState.SUCCEEDED:
             return
-        for one in Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks, key=RESTORATION):
-            restorations.settle(one.operation, RESTORATION, f"operation #{operation_id}, which turned HA on")
+        for step in operation.steps.filter(key__in=BROUGHT_BACK):
+            key, did = BROUGHT_BACK[step.key]
+            for one in Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks, key=key):
+                restorations.settle(one.operation, key, f"operation #{operation_id}, which {did}")
 
 
 @guard(
@@ -67,7 +76,7 @@ class HaRunbook(PoolRunbook[P], Generic[P]):
     source="The portal's own record of restorations",
 )
 def restorations_but_ha(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
-    yield from left_open(params, facts, but=RESTORATION)
+    yield from left_open(params, facts, but=(HA,))
 
 
 HEALTHY = tuple(restorations_but_ha if one is pool_guards.restorations else one for one in pool_guards.HEALTHY)

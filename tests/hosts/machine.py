@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,9 +25,12 @@ LEGACY = (
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below the ports that the kernel gives to connections: one of those could take it while the server is away."""
+    while True:
+        port = random.randint(20000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _sshds() -> list[tuple[int, int]]:
@@ -76,17 +80,20 @@ class Machine:
             "MaxStartups 100:100:100",
         ]
         config.write_text("\n".join(lines) + "\n")
+        said = self._listening()
         self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config), "-E", str(self.folder / "log")])
-        self._wait()
+        self._wait(said)
         return self
 
-    def _wait(self) -> None:
-        """Until it listens, or has died."""
+    def _listening(self) -> int:
+        return self.log().count(f"Server listening on 127.0.0.1 port {self.port}")
+
+    def _wait(self, said: int) -> None:
+        """Until it says again that it listens, or has died. Asking by a connection could meet itself on a port nobody has."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and self.process is not None and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if self._listening() > said:
+                return
             time.sleep(0.02)
         raise RuntimeError(f"sshd did not start: {self.log()[-2000:]}")
 

@@ -17,7 +17,9 @@ from hosts.tails.models import Tail
 pytestmark = pytest.mark.django_db
 
 VIEWER = {"hosts", "hosts_export", "host", "host_state", "host_history", "clouds", "pool", "pool_history", "pool_card", "pool_card_text"}
+VIEWER |= {"cloud_api"}
 ADMINISTRATOR = {name for name in (pattern.name for pattern in urls.urlpatterns) if name and name.startswith("credential")}
+ADMINISTRATOR |= {"cloud_api_edit", "cloud_api_pin", "cloud_api_remove"}
 EITHER = {"host_scan", "host_pin"}
 """For operators and for administrators."""
 

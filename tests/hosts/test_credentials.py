@@ -195,7 +195,7 @@ def test_keys_are_rotated_while_everything_goes_on(administrator: Client, key: C
     tasks.read_due()
     host.refresh_from_db()
     assert host.contact == Contact.OK
-    assert [entry.subject for entry in AuditEntry.objects.filter(action="keys.rotate", alarming=True)] == ["1 credentials"] * 2
+    assert [entry.subject for entry in AuditEntry.objects.filter(action="keys.rotate", alarming=True)] == ["1 secrets"] * 2
 
 
 def test_a_rotation_that_cannot_open_a_secret_changes_nothing(key: Credential, keys: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
 
-from hosts import sealing
+from hosts.cloudstack import connecting
 from opsportal.operations import audit
 from opsportal.secrets import store
 
@@ -27,12 +28,13 @@ class Command(BaseCommand):
         """The file comes first: should this stop half-way, both keys are there and running it again finishes the work."""
         try:
             store.add_key(settings.KEY_FILE)
-            number = sealing.seal_all_again()
+            number = sum(import_string(path)() for path in settings.SEALED)
+            connecting.write_all()
             forgotten = store.keep_first_key(settings.KEY_FILE) if options["forget_old"] else 0
         except (store.KeyringError, OSError) as error:
             raise CommandError(str(error)) from error
-        audit.record(_actor(), "keys.rotate", subject=f"{number} credentials", detail={"forgotten": forgotten}, alarming=True)
-        self.stdout.write(f"{number} credentials are sealed with a new key, {forgotten} old keys were forgotten.")
+        audit.record(_actor(), "keys.rotate", subject=f"{number} secrets", detail={"forgotten": forgotten}, alarming=True)
+        self.stdout.write(f"{number} secrets are sealed with a new key, {forgotten} old keys were forgotten.")
 
 
 def _actor() -> str:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
+from hosts.cloudstack.facts import ApiOfPool
 from hosts.facts.portal import HostRow, InventoryHost, InventoryPool, PoolRow
 from hosts.facts.restorations import OpenRestorations
 from hosts.xen.facts import MemberView, PoolBasics, PoolHosts, PoolPifs, PoolStorage, PoolVms, ProtectedVms
@@ -134,6 +135,7 @@ def pool(uuids: tuple[str, ...] = (U1, U2, U3), *, master: str = U1, ha: bool = 
     known = Known()
     known.say(InventoryPool("portal", 1), PoolRow(1, "pool-a", POOL_UUID, "xenserver", "cloud", tuple(row(uuid) for uuid in uuids)))
     known.say(OpenRestorations("portal", "pool:1"), ())
+    known.say(ApiOfPool("portal", 1), None)
     for uuid in uuids:
         known.say(MemberView(row(uuid).target), member(uuid, master, ha=ha))
         known.say(InventoryHost("portal", NUMBERS[uuid]), row(uuid))

@@ -261,7 +261,7 @@ def test_a_pool_goes_through_maintenance_and_a_retry_takes_it_up(stage: Stage, p
     stage.run("xen-a2", "touch", "/root/not-yet")
     operation = done("rolling-maintenance", people, **params)
     assert operation.state == S.FAILED and f"post-{second}" == operation.steps.filter(state="failed").get().key, why(operation)
-    assert {one.key for one in Restoration.objects.filter(state="open")} == {"pool-ha", f"disabled-{second}"}
+    assert {one.key for one in Restoration.objects.filter(state="open")} == {"pool-ha", "cloudstack-cluster", f"disabled-{second}"}
     stage.run("xen-a2", "rm", "/root/not-yet")
     again = retried(operation, people)
     assert again.state == S.SUCCEEDED, why(again)
