@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,32 +47,49 @@ def open_artefact(artefact: Artefact) -> BinaryIO:
     return file
 
 
+def content(sha256: str) -> bytes | None:
+    """The bytes of an artefact, compared with its sum, for a step that sends it to a server; None when there is no such artefact."""
+    for artefact in Artefact.objects.filter(sha256=sha256, stored=True, build__artefacts_gone_at=None).select_related("build"):
+        try:
+            with open_artefact(artefact) as file:
+                data = file.read()
+        except Missing:
+            continue
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return data
+    return None
+
+
 def respond(request: HttpRequest, artefact: Artefact) -> HttpResponseBase:
     """The file or the asked part of it. Raises `Missing`."""
-    tag = f'"{artefact.sha256}"'
-    if tag in (one.strip() for one in request.headers.get("If-None-Match", "").split(",")):
-        return _headed(HttpResponseNotModified(), artefact, tag)
-    wanted = request.headers.get("Range", "") if request.headers.get("If-Range", tag) == tag else ""
-    part = _part(wanted, artefact.size)
-    if part is None:
-        refused = HttpResponse(status=416, headers={"Content-Range": f"bytes */{artefact.size}"})
-        return _headed(refused, artefact, tag)
-    file, (first, length) = open_artefact(artefact), part
-    whole = length == artefact.size
     kind = TYPES.get(artefact.kind, "application/octet-stream")
+    response = answer(request, lambda: open_artefact(artefact), artefact.size, f'"{artefact.sha256}"', kind)
+    response["Content-Disposition"] = content_disposition_header(True, artefact.file) or "attachment"
+    return response
+
+
+def answer(request: HttpRequest, opened: Callable[[], BinaryIO], size: int, tag: str, kind: str) -> HttpResponseBase:
+    """A file of `size` bytes, the asked part of it, or that it has not changed. `opened` is called only when bytes are needed."""
+    if tag in (one.strip() for one in request.headers.get("If-None-Match", "").split(",")):
+        return _headed(HttpResponseNotModified(), tag)
+    wanted = request.headers.get("Range", "") if request.headers.get("If-Range", tag) == tag else ""
+    part = _part(wanted, size)
+    if part is None:
+        return _headed(HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"}), tag)
+    file, (first, length) = opened(), part
+    whole = length == size
     response = StreamingHttpResponse(_pieces(file, first, length), status=200 if whole else 206, content_type=kind)
     if request.method == "HEAD":
         file.close()  # Django sends no content for it, and so never asks for a piece
     response["Content-Length"] = str(length)
     if not whole:
-        response["Content-Range"] = f"bytes {first}-{first + length - 1}/{artefact.size}"
-    return _headed(response, artefact, tag)
+        response["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
+    return _headed(response, tag)
 
 
-def _headed(response: HttpResponseBase, artefact: Artefact, tag: str) -> HttpResponseBase:
+def _headed(response: HttpResponseBase, tag: str) -> HttpResponseBase:
     response["ETag"] = tag
     response["Accept-Ranges"] = "bytes"
-    response["Content-Disposition"] = content_disposition_header(True, artefact.file) or "attachment"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from hosts.models import Host, Kind
 from releases import rules
 from releases.build_forms import MOST_PATCHES, THREADS
-from releases.models import Schedule, Source
+from releases.models import Repository, Schedule, Source
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
@@ -179,3 +179,31 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in
     def build_options(self) -> dict[str, Any]:
         """Parameters of the build runbook, as plain JSON."""
         return {name: self.cleaned_data[name] for name in self.OPTIONS}
+
+
+class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in the stubs
+    class Meta:
+        model = Repository
+        fields = ("name", "slug", "access")
+        labels = {"slug": "Name in the address", "access": "Who may install from it"}
+        help_texts = {
+            "name": "What people call it. apt shows it as the origin of a package.",
+            "slug": "Small letters, digits and dashes. It cannot be changed later: servers have it in their files.",
+        }
+        widgets = {
+            "name": forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"}),
+            "slug": forms.TextInput(attrs={**PLAIN, "class": "mono"}),
+            "access": forms.RadioSelect,
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            del self.fields["slug"]
+
+
+class KeyForm(forms.Form):
+    private = forms.CharField(
+        required=False, label="Private key", widget=forms.Textarea(attrs={"rows": 4, "class": "mono", **PLAIN}),
+        help_text="As gpg --export-secret-keys --armor KEY prints it, without a passphrase. Leave it empty to have a key made here.",
+    )  # fmt: skip

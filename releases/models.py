@@ -147,6 +147,42 @@ class Artefact(models.Model):
         return self.stored and self.build.artefacts_gone_at is None
 
 
+class Repository(models.Model):
+    """A place that servers install packages from. What is in it stands in the files of its channels, see `releases.publishing`.
+
+    The private half of its key is sealed by the portal's keyring.
+    """
+
+    class Access(models.TextChoices):
+        OFF = "off", "Nobody: it is served by another web server, or not yet"
+        TOKEN = "token", "Who knows the password"
+        OPEN = "open", "Everybody who reaches the portal"
+
+    name = models.CharField(max_length=64, validators=[rules.label])
+    slug = models.SlugField(max_length=40, unique=True, validators=[rules.slug], help_text="Part of the address. It cannot be changed.")
+    access = models.CharField(max_length=6, choices=Access.choices, default=Access.TOKEN)
+    token = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256 of the password for servers.")
+    public = models.TextField(blank=True, editable=False, help_text="The public half of the key, armoured.")
+    fingerprint = models.CharField(max_length=40, blank=True, editable=False)
+    secret = models.TextField(blank=True, editable=False, help_text="The private half, encrypted by the portal's keyring; never shown.")
+    expires_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("repository", args=[self.pk])
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
 class Schedule(models.Model):
     """Builds by themselves: takes the next number, and only when the branch or the patches moved."""
 

@@ -33,6 +33,11 @@ def label(value: str) -> None:
         raise ValidationError("Use at most 64 letters, digits, single blanks and . _ ( ) # + - here, starting with a letter or a digit.")
 
 
+def slug(value: str) -> None:
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", value):
+        raise ValidationError("At most 40 small letters, digits and dashes, starting and ending with a letter or digit.")
+
+
 def free_text(value: str) -> None:
     if len(value) > 2000 or _FORBIDDEN.search(value.replace("\r\n", "\n")):
         raise ValidationError("At most 2,000 letters, and no control characters that cannot be seen.")

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from releases import schedule_views, source_views, views
+from releases import repository_views, schedule_views, source_views, views
 
 # /releases/builds/<number>/
 build = [
@@ -12,6 +12,8 @@ build = [
     path("keep/", views.build_keep, name="build_keep"),
     path("forget/", views.build_forget, name="build_forget"),
     path("SHA256SUMS", views.build_sums, name="build_sums"),
+    path("servers/", views.build_servers, name="build_servers"),
+    path("servers/read/", views.build_servers_read, name="build_servers_read"),
 ]
 
 # /releases/sources/<number>/
@@ -33,6 +35,15 @@ schedule = [
     path("remove/", schedule_views.schedule_remove, name="schedule_remove"),
 ]
 
+# /releases/repositories/<number>/
+repository = [
+    path("", repository_views.repository, name="repository"),
+    path("edit/", repository_views.repository_edit, name="repository_edit"),
+    path("key/", repository_views.repository_key, name="repository_key"),
+    path("password/", repository_views.repository_password, name="repository_password"),
+    path("remove/", repository_views.repository_remove, name="repository_remove"),
+]
+
 urlpatterns = [
     path("sources/", source_views.sources, name="sources"),
     path("sources/new/", source_views.source_new, name="source_new"),
@@ -51,6 +62,10 @@ urlpatterns = [
     path("schedules/new/", schedule_views.schedule_new, name="schedule_new"),
     path("schedules/times/", schedule_views.schedules_times, name="schedules_times"),
     path("schedules/<int:pk>/", include(schedule)),
+    path("repositories/", repository_views.repositories, name="repositories"),
+    path("repositories/new/", repository_views.repository_new, name="repository_new"),
+    path("repositories/<int:pk>/", include(repository)),
+    path("packages/<slug:slug>/<slug:channel>/<path:path>", repository_views.repository_file, name="repository_file"),
     path("clean-up/", views.clean_up, name="clean_up"),
     path("clean-up/measure/", views.disks_measure, name="disks_measure"),
 ]

@@ -10,14 +10,16 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from hosts.models import Cloud, Host
 from opsportal.operations import followers, targets
 from opsportal.operations.errors import Refused
 from opsportal.operations.models import Operation
 from opsportal.operations.wizard_views import first_page, one_time
 from opsportal.web.access import PortalRequest, has_role, operator, viewer
-from releases import comparing, downloading, looking, queries, retention
+from releases import comparing, downloading, impact, looking, queries, retention
 from releases.editing import editor, may_edit
 from releases.models import Artefact, Build, Source
 
@@ -181,6 +183,33 @@ def build_forget(request: PortalRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "The artefacts are gone from the portal's store. What was installed from them stays where it is.")
     return redirect(build)
+
+
+@viewer
+@require_safe
+def build_servers(request: PortalRequest, pk: int) -> HttpResponse:
+    """What the build would change on the servers of a cloud (?cloud=3), or of all."""
+    build, cloud = _build(pk), _number(request, "cloud")
+    look = {
+        "build": build,
+        "clouds": Cloud.objects.all(),
+        "cloud": cloud,
+        "impact": impact.of(build, cloud),
+        "may_read": has_role(request.user, "operator"),
+    }
+    return render(request, "releases/build_servers.html", look)
+
+
+@operator
+@require_POST
+def build_servers_read(request: PortalRequest, pk: int) -> HttpResponse:
+    """Has workers read those servers again."""
+    build, cloud = _build(pk), request.POST.get("cloud", "")
+    rows = Host.objects.filter(kind__in=impact.KINDS)
+    rows = rows.filter(cloud=int(cloud)) if cloud.isascii() and cloud.isdigit() and len(cloud) < 16 else rows
+    number = rows.update(next_read_at=timezone.now(), claim="")
+    messages.success(request, f"Workers read {number} servers now. Load the page again in a moment.")
+    return redirect(f"{reverse('build_servers', args=[build.pk])}{f'?cloud={cloud}' if cloud.isdigit() else ''}")
 
 
 @viewer
