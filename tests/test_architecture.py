@@ -29,15 +29,16 @@ MAY_IMPORT = {
         "opsportal.checks",
     },
     "opsportal.packages": {"opsportal.packages", "opsportal.operations", "opsportal.transport"},
+    "opsportal.cloudstack": {"opsportal.cloudstack", "opsportal.transport", "opsportal.secrets"},
     "opsportal.web": {"opsportal.web", "opsportal.operations", "opsportal.secrets"},
     "opsportal.embedded": {"opsportal.embedded", "opsportal.secrets"},
     "hosts": {"hosts", "opsportal"},
-    "releases": {"releases", "hosts.models", "hosts.connections", "opsportal"},
+    "releases": {"releases", "hosts.models", "hosts.connections", "hosts.cloudstack", "opsportal"},
     "networking": {"networking", "hosts.models", "hosts.connections", "opsportal"},
 }
 """Room to the beginnings of module names that it may import from this project. The lab may import everything."""
 
-DJANGO_FREE = ("opsportal.transport", "opsportal.secrets")
+DJANGO_FREE = ("opsportal.transport", "opsportal.secrets", "opsportal.cloudstack")
 VAGUE = {"utils", "util", "helpers", "helper", "services", "service", "manager", "managers", "misc", "common"}
 
 

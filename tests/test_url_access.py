@@ -19,12 +19,13 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from hosts.models import Cloud, Credential, Host, HostDraft, HostImport, Pool
+from hosts.models import Cloud, CloudApi, Credential, Host, HostDraft, HostImport, Pool
 from hosts.tails.models import Tail
+from networking.models import NetworkDesign
 from opsportal.operations import registry
 from opsportal.operations.models import Operation, Restoration, Step
 from opsportal.web.access import ROLES
-from releases.models import Artefact, Build, Look, Schedule, Source
+from releases.models import Artefact, Build, Look, Repository, Schedule, Source
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +54,7 @@ TABLE: dict[str, Row] = {
     # The practice cloud
     "lab": Row(get="viewer"),
     "lab_fault": Row(post="operator"),
+    "lab_api_fault": Row(post="operator"),
     "lab_reset": Row(post="operator"),
     "lab_speed": Row(post="operator"),
     # Signing in, passwords, people, health
@@ -111,6 +113,11 @@ TABLE: dict[str, Row] = {
     "cloud_new": Row(get="operator", post="operator"),
     "cloud": Row(get="operator", post="operator"),
     "cloud_remove": Row(post="operator"),
+    "cloud_api": Row(get="viewer"),
+    "cloud_api_edit": Row(get="administrator", post="administrator"),
+    "cloud_api_read": Row(post="operator"),
+    "cloud_api_pin": Row(post="administrator"),
+    "cloud_api_remove": Row(post="administrator"),
     "pool_new": Row(get="operator", post="operator"),
     "pool": Row(get="viewer"),
     "pool_edit": Row(get="operator", post="operator"),
@@ -174,6 +181,13 @@ TABLE: dict[str, Row] = {
     "networks": Row(get="viewer"),
     "network": Row(get="viewer"),
     "network_read": Row(post="operator"),
+    "network_cloud": Row(get="viewer"),
+    "network_pool": Row(get="viewer"),
+    "network_designs": Row(get="viewer"),
+    "network_design": Row(get="viewer"),
+    "network_design_new": Row(get="operator", post="operator"),
+    "network_design_edit": Row(get="operator", post="operator"),
+    "network_design_remove": Row(post="operator"),
     "builds": Row(get="viewer"),
     "builds_charts": Row(get="viewer"),
     "builds_compare": Row(get="viewer"),
@@ -185,6 +199,8 @@ TABLE: dict[str, Row] = {
     "build_keep": Row(post=EDITOR),
     "build_forget": Row(get=EDITOR, post=EDITOR),
     "build_sums": Row(get="viewer"),
+    "build_servers": Row(get="viewer"),
+    "build_servers_read": Row(post="operator"),
     "artefact": Row(get="viewer"),
     "schedules": Row(get="viewer"),
     "schedule_new": Row(get="operator", post="operator"),
@@ -194,6 +210,14 @@ TABLE: dict[str, Row] = {
     "schedule_switch": Row(post=EDITOR),
     "schedule_run": Row(post="operator"),
     "schedule_remove": Row(get=EDITOR, post=EDITOR),
+    "repositories": Row(get="viewer"),
+    "repository_new": Row(get="administrator", post="administrator"),
+    "repository": Row(get="viewer"),
+    "repository_edit": Row(get="administrator", post="administrator"),
+    "repository_key": Row(post="administrator"),
+    "repository_password": Row(post="administrator"),
+    "repository_remove": Row(get="administrator", post="administrator"),
+    "repository_file": Row(get="anyone"),
     "clean_up": Row(get="viewer"),
     "disks_measure": Row(post=EDITOR),
 }
@@ -211,8 +235,15 @@ class Things:
     def cloud(self) -> dict[str, Any]:
         return {"pk": Cloud.objects.create(name="Amsterdam").pk}
 
+    def cloud_api(self) -> dict[str, Any]:
+        made = CloudApi.objects.create(cloud=Cloud.objects.create(name="Amsterdam"), url="http://10.0.0.5:8080/client/api", api_key="key")
+        return {"pk": made.cloud_id}
+
     def pool(self) -> dict[str, Any]:
         return {"pk": Pool.objects.create(name="pool-1", cloud=Cloud.objects.create(name="Amsterdam")).pk}
+
+    def network_design(self) -> dict[str, Any]:
+        return {"pk": NetworkDesign.objects.create(name=secrets.token_hex(4), wanted={"bridge": "cloudbr0", "nics": ["eth1"]}).pk}
 
     def host(self) -> dict[str, Any]:
         return {"pk": Host.objects.create(name="xen1", address="10.0.0.1").pk}
@@ -275,6 +306,14 @@ class Things:
     def schedule(self) -> dict[str, Any]:
         return {"pk": Schedule.objects.create(source=self._source(), name="nightly", owner=self.user, next_at=timezone.now()).pk}
 
+    def repository(self) -> dict[str, Any]:
+        """Open to everybody; only that is about who may."""
+        return {"pk": Repository.objects.create(name="packages", slug="packages", access="open").pk}
+
+    def repository_file(self) -> dict[str, Any]:
+        self.repository()
+        return {"slug": "packages", "channel": "stable", "path": "deb/Release"}
+
     def runbook(self) -> dict[str, Any]:
         return {"name": "tests.ledger"}
 
@@ -282,6 +321,7 @@ class Things:
 ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "person": Things.person,
     "cloud": Things.cloud,
+    "cloud_api": Things.cloud_api,
     "pool": Things.pool,
     "host": Things.host,
     "host_draft": Things.host_draft,
@@ -294,12 +334,17 @@ ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "restoration": Things.restoration,
     "runbook": Things.runbook,
     "network": Things.host,
+    "network_cloud": Things.cloud,
+    "network_pool": Things.pool,
+    "network_design": Things.network_design,
     "source": Things.source,
     "source_answer": Things.look,
     "build": Things.build,
     "build_progress": Things.operation,
     "artefact": Things.artefact,
     "schedule": Things.schedule,
+    "repository": Things.repository,
+    "repository_file": Things.repository_file,
 }
 """By the beginning of an address's name; the longest that fits counts."""
 

@@ -2,7 +2,8 @@
 
 `live` is the portal: `.url`, `.stack`, `.person(name, *roles)`, `.log_in(page, user)`. In a test that uses it this process's Django has
 the portal's database, keys and broker, so that a test makes what it needs with the same functions as the portal.
-`page_as(*roles)` is a page of a person of its own. Every such page fails its test on a script error or a violation of the CSP.
+`page_as(*roles)` is a page of a person of its own. Every such page fails its test on a script error, a violation of the
+CSP, or a script or style sheet that did not come.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 from django.conf import global_settings
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -169,6 +170,10 @@ def page_as(live: Live, new_context: Callable[..., BrowserContext]) -> Iterator[
         if any(word in message.text for word in ("CSP VIOLATION", "Content Security Policy", "htmx:oobErrorNoTarget", "htmx:targetError")):
             wrong.append(message.text)
 
+    def lost(request: Request) -> None:
+        if "/static/" in request.url and request.failure != "net::ERR_ABORTED":  # who leaves a page asks for nothing more
+            wrong.append(f"{request.url} did not come: {request.failure}")
+
     def opened(*roles: str, user: Any = None, **options: Any) -> Page:
         context = new_context(base_url=live.url, **options)
         context.add_init_script(VIOLATIONS)
@@ -176,6 +181,7 @@ def page_as(live: Live, new_context: Callable[..., BrowserContext]) -> Iterator[
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
         page.on("console", said)
+        page.on("requestfailed", lost)
         return page
 
     yield opened

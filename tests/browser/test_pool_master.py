@@ -101,7 +101,8 @@ def scene(live: Live, settings: Settings) -> Iterator[Scene]:
     lab = Lab(control.folder(), {"1": _world}, 40)
     seeded = seed(lab)["1"]
     with lab:
-        wait_for(lambda: all(host.facts.get("host_uuid") for host in Host.objects.all()), "the first reading of every host", 120)
+        members = Host.objects.exclude(pool=None)
+        wait_for(lambda: all(host.facts.get("host_uuid") for host in members.all()), "the first reading of every host", 120)
         wait_for(lambda: not Operation.objects.filter(state__in=DRIVEN).exists(), "the end of what another test began", 120)
         yield Scene(lab, seeded.pools["practice-a"], seeded.hosts)
 
