@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 from hosts.cloudstack.along import Along
 from hosts.cloudstack.along_guards import taken
+from hosts.cloudstack.host_steps import maintenance_key
 from hosts.cloudstack.state import ENABLED, MAINTENANCE, UP, CloudHost
 from hosts.facts.portal import InventoryHost
+from hosts.facts.restorations import HA
 from hosts.xen.facts import MemberView
+from hosts.xen.membership import disabled_key
 from hosts.xen.membership_guards import Adding, Removing
+from hosts.xen.pool_guards import left_open
 from hosts.xen.state import XenHost
 from hosts.xen.survey import survey
 from opsportal.operations.facts import FactError, FactSet
@@ -55,9 +59,11 @@ def managed_now(params: Adding | Removing, facts: FactSet) -> Iterator[Finding]:
 def not_known_yet(params: Adding, facts: FactSet) -> Iterator[Finding]:
     if not (found := taken(params, facts)) or not params.joiner:
         return
-    row = facts(InventoryHost("portal", params.joiner))
-    host = found.state.at(row.address) or found.hosts.get(row.uuid)
-    if host is not None and member_already(params, facts):
+    row, member = facts(InventoryHost("portal", params.joiner)), member_already(params, facts)
+    view = facts.try_(MemberView(row.target))
+    uuid = row.uuid if isinstance(view, FactError) else view.uuid
+    host = found.state.at(row.address) or found.hosts.get(uuid) or found.state.by_uuid(uuid)
+    if host is not None and member:
         yield Finding(Level.BLOCK, f"{row.name} is in the pool and in CloudStack ({host.state}) already.", "joiner")
     elif host is not None:
         message = f"CloudStack has a host {host.name} at {host.address} already ({host.state}): the record of an earlier life, perhaps."
@@ -118,6 +124,18 @@ def room(params: Removing, facts: FactSet) -> Iterator[Finding]:
     if not any(other.well for other in found.state.members(host.cluster) if other.id != host.id):
         message = f"{host.name} is the last enabled host of {found.cluster.name}: CloudStack would stop what runs on it."
         yield Finding(Level.BLOCK, message, "host", True)
+
+
+@guard(
+    "remove.restorations",
+    title="Nothing else is left changed for a time",
+    reason="What was changed for a while has to come back first. HA left off is brought back, an earlier try on this host taken up.",
+    source="The portal's own record of restorations",
+)
+def restorations_but_its_own(params: Removing, facts: FactSet) -> Iterator[Finding]:
+    found = taken(params, facts)
+    host = partner(found, params.host) if found else None
+    yield from left_open(params, facts, but=(HA, disabled_key(params.host), *([maintenance_key(host)] if host else [])))
 
 
 ADDING = (managed_now, not_known_yet, discovers)

@@ -116,6 +116,10 @@ class CloudState:
         """The host with this address. CloudStack never has two."""
         return next((one for one in self.hosts if address and one.address.lower() == address.lower()), None)
 
+    def by_uuid(self, uuid: str) -> CloudHost | None:
+        """The host whose hypervisor has this uuid; None also where this version does not show it."""
+        return next((one for one in self.hosts if uuid and one.uuid == uuid.lower()), None)
+
     def members(self, cluster: str) -> tuple[CloudHost, ...]:
         return tuple(one for one in self.hosts if one.cluster == cluster)
 

@@ -175,7 +175,7 @@ def newcomer(params: AddParams, facts: FactSet) -> At:
 
 def told(cloud: Along, new: At, params: AddParams, called: str) -> Iterator[Step]:
     """CloudStack logs in with the password of the pool's root, which the new member has now."""
-    yield bring_password(params.run, params.credential, called, cloud.resource)
+    yield bring_password(params.run, params.credential, called, f"host:{params.joiner}")
     why = "It asks the pool for its members, and takes in those that it does not know."
     yield host_steps.add(cloud.api, cloud.cluster, new.name, new.address, "root", params.run, why)
     yield host_steps.added(cloud.api, cloud.cluster, new.name, new.address)

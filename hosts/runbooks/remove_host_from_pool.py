@@ -17,7 +17,7 @@ from hosts.cloudstack import host_steps
 from hosts.cloudstack.along import Along, along
 from hosts.cloudstack.along_guards import ALONG
 from hosts.cloudstack.cluster_steps import all_up
-from hosts.cloudstack.membership_guards import REMOVING
+from hosts.cloudstack.membership_guards import REMOVING, restorations_but_its_own
 from hosts.cloudstack.state import MAINTENANCE
 from hosts.models import Host, Pool
 from hosts.runbooks.change_pool_master import unfit, versions_for_ha
@@ -26,11 +26,12 @@ from hosts.xen.forms import HostField, UuidForm, one_of
 from hosts.xen.ha_steps import At, at, before, everybody, undone_by
 from hosts.xen.master_steps import disable_again, leads, members_answer, members_follow, members_live
 from hosts.xen.membership_guards import disks
-from hosts.xen.pool_runbook import HEALTHY, HaRunbook, host_name, named, now, pool_page
+from hosts.xen.pool_runbook import HaRunbook, host_name, named, now, pool_page
 from hosts.xen.survey import Survey, survey
+from opsportal.operations import restorations
 from opsportal.operations.facts import FactError, FactSet
 from opsportal.operations.guards import Finding, Level, guard
-from opsportal.operations.models import Operation
+from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.runbook import Page
 from opsportal.operations.states import StepState
 from opsportal.operations.steps import Step
@@ -77,6 +78,9 @@ def successor(params: RemoveParams, facts: FactSet) -> Iterator[Finding]:
         yield Finding(Level.BLOCK, f"{host.name}: {why}", "new_master")
 
 
+HEALTHY_BUT_IT = tuple(restorations_but_its_own if one is pool_guards.restorations else one for one in pool_guards.HEALTHY)
+
+
 class RemoveHost(HaRunbook[RemoveParams]):
     name = "remove-host-from-pool"
     title = "Remove a host from a pool"
@@ -100,7 +104,7 @@ class RemoveHost(HaRunbook[RemoveParams]):
         Page("host", "Host", LeaverForm, template="hosts/runbooks/leave.html"),
         Page("master", "New master", SuccessorForm, template="hosts/runbooks/successor.html"),
     )
-    guards = (*HEALTHY, *membership_guards.REMOVING, successor, versions_for_ha, *ALONG, *REMOVING, *pool_guards.COMES_BACK)
+    guards = (*HEALTHY_BUT_IT, *membership_guards.REMOVING, successor, versions_for_ha, *ALONG, *REMOVING, *pool_guards.COMES_BACK)
 
     def subject(self, params: RemoveParams) -> str:
         host = host_name(params.host)
@@ -169,7 +173,15 @@ class RemoveHost(HaRunbook[RemoveParams]):
             numbers = list(hosts.values_list("pk", flat=True))
             hosts.update(pool=None)
             reading.ask(Host.objects.filter(pk__in=numbers))
+            self._settle(operation)
         Pool.objects.filter(pk=params.pool).update(next_read_at=timezone.now(), claim="")
+
+    def _settle(self, operation: Operation) -> None:
+        """What earlier tries did to the host, disabled it or had it emptied, needs nobody any more: by the steps that ended it."""
+        ended = set(operation.steps.filter(key__in=("eject", "cloudstack-delete"), state=StepState.SUCCEEDED).values_list("key", flat=True))
+        keys = [step.settles for step in operation.frozen().steps if step.key in ended]
+        for one in Restoration.objects.filter(state=Restoration.State.OPEN, resource__in=operation.locks, key__in=keys):
+            restorations.settle(one.operation, one.key, f"operation #{operation.pk}, which removed the host")
 
 
 def hand_over(found: Survey, host: At, master: At, members: tuple[At, ...]) -> Iterator[Step]:

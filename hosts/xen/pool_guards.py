@@ -212,7 +212,7 @@ def restorations(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
 
 
 def left_open(params: OnAPool, facts: FactSet, but: tuple[str, ...] = ()) -> Iterator[Finding]:
-    """Findings for open restorations on the pool. One whose key is in `but` is brought back by the plan itself."""
+    """Findings for open restorations on the pool. One whose key is in `but` is settled by the plan itself."""
     if not params.pool:
         return
     resource = facts(InventoryPool("portal", params.pool)).resource
@@ -221,7 +221,7 @@ def left_open(params: OnAPool, facts: FactSet, but: tuple[str, ...] = ()) -> Ite
         if not one.left:
             yield Finding(Level.NOTE, f"{said} is at work on this pool. This one waits for it.", "pool")
         elif one.key in but:
-            yield Finding(Level.NOTE, f"{said} left it so. This plan brings it back at its end.", "pool")
+            yield Finding(Level.NOTE, f"{said} left it so. This plan goes on from there and settles it.", "pool")
         else:
             yield Finding(Level.BLOCK, f"{said} left it so. Settle it under Restorations first.", "pool")
 

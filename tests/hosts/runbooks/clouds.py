@@ -17,7 +17,7 @@ CLUSTER = Cluster("c1", "xenpool", "z1", "p1", "XenServer", "Managed", "Enabled"
 KVM = Cluster("c2", "kvm", "z1", "p1", "KVM", "Managed", "Enabled")
 
 
-def cloud_host(uuid: str, state: str = "Up", resource: str = "Enabled", **other: Any) -> CloudHost:
+def cloud_host(uuid: str, /, state: str = "Up", resource: str = "Enabled", **other: Any) -> CloudHost:
     known = CloudHost(
         id=f"h{NUMBERS[uuid]}", name=NAMES[uuid], address=ADDRESSES[uuid], zone="z1", pod="p1", cluster="c1", hypervisor="XenServer",
         state=state, resource=resource, version="4.8.0", hypervisor_version="6.5.0", server="1", pinged="", tags="",

@@ -66,7 +66,7 @@ def test_a_cluster_that_an_operation_left_alone_is_managed_again() -> None:
     assert commands(known.plan(BOOK, TO_2)) == ["cloudstack-unmanaged", *OFF[1:], *SWITCH, *on(), *MANAGE]
     found = known.findings(BOOK, TO_2)
     assert not blocks(found)
-    assert "brings it back at its end" in messages(found, "cloudstack.restorations")[0]
+    assert "goes on from there and settles it" in messages(found, "cloudstack.restorations")[0]
 
 
 def test_a_cluster_that_somebody_unmanaged_stays_so() -> None:

@@ -43,13 +43,16 @@ def people(person: Callable[..., User]) -> tuple[User, User]:
     return person("olga", "operator"), person("anna", "approver")
 
 
-def approved(operation: Operation, people: tuple[User, User], reason: str = "") -> Operation:
-    """Submitted with a reason for every override, approved, and run until it ends. A target that is away is waited for."""
+def approved(operation: Operation, people: tuple[User, ...], reason: str = "") -> Operation:
+    """Submitted with a reason for every override, approved by as many as it takes, and run until it ends.
+
+    A target that is away is waited for.
+    """
     assert operation.plan, operation.plan_error
     approval.submit(operation, user=people[0], reason=reason, overrides=bool(reason))
     operation.refresh_from_db()
-    if operation.approvals_needed:
-        approval.approve(operation, user=people[1], digest=operation.digest)
+    for user in people[1 : 1 + operation.approvals_needed]:
+        approval.approve(operation, user=user, digest=operation.digest)
     for _ in range(60):
         Operation.objects.filter(pk=operation.pk).update(retry_at=None)
         run(operation, slices=5)
@@ -59,7 +62,7 @@ def approved(operation: Operation, people: tuple[User, User], reason: str = "") 
     return operation
 
 
-def done(book: str, people: tuple[User, User], reason: str = "", **params: Any) -> Operation:
+def done(book: str, people: tuple[User, ...], reason: str = "", **params: Any) -> Operation:
     return approved(draft(book, people[0], **params), people, reason)
 
 
