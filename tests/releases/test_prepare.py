@@ -20,6 +20,7 @@ from opsportal.operations.states import OperationState as S
 from opsportal.operations.steps import RunCommand
 from opsportal.packages.offers import Effects, Offer, Offered, Simulated
 from opsportal.transport.base import Result
+from opsportal.transport.command import AS_ROOT
 from releases import prepare_guards as guards
 from releases import preparing
 from releases.facts.checkout import Checkout
@@ -210,7 +211,7 @@ def test_red_hat_has_other_names() -> None:
     (install,) = preparing.steps("host:3", dataclasses.replace(box, sudo="yes"), offer, found, None)
     assert isinstance(install.action, RunCommand)
     assert install.action.command.words() == (
-        "sudo", "-n", "dnf", "install", "-y", "--setopt=install_weak_deps=False", "rpm-build", "/usr/bin/mkisofs",
+        *AS_ROOT, "dnf", "install", "-y", "--setopt=install_weak_deps=False", "rpm-build", "/usr/bin/mkisofs",
     )  # fmt: skip
 
 

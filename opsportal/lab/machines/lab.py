@@ -110,9 +110,10 @@ class Lab:
             self.problem = str(error)
             log.error("%s", error)
         self._thread = threading.Thread(target=self._serve, daemon=True, name="lab")
+        powered = self._put(self._power_all)  # before the first turn, which would find hosts and APIs that should be up
         self._thread.start()
         try:
-            self.ask(self._power_all)
+            self._result(powered)
         except BaseException:
             self.stop()
             raise
@@ -139,9 +140,15 @@ class Lab:
             return do()
         if self._thread is None or self._ending:
             raise OSError("the practice cloud is not running")
+        return self._result(self._put(do))
+
+    def _put(self, do: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
         self._tasks.append((do, future))
         self._ring()
+        return future
+
+    def _result(self, future: Future[T]) -> T:
         try:
             return future.result(WAIT_SECONDS)
         except TimeoutError:

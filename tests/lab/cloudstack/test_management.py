@@ -67,7 +67,7 @@ def test_it_stands_in_the_inventory_with_the_api_of_its_cloud(stage: Stage) -> N
 
 
 def test_it_says_what_it_is(stage: Stage) -> None:
-    look = done(stage, servers.LOOK, servers.CONF, servers.LOG, " ".join(servers.WAR_PLACES))
+    look = done(stage, servers.LOOK, servers.CONF, servers.LOG, " ".join(servers.WAR_PLACES), " ".join(servers.MANAGEMENT))
     for line in ("unit cloudstack-management", "family deb", "package practice-management 4.8.0 all", "cloud.name cloud", "password plain"):
         assert line in look.splitlines()
     assert "runs yes" in done(stage, servers.MOMENT, UNIT, servers.LOG, BACKUP)
