@@ -131,7 +131,7 @@ def test_a_host_joins_both_and_leaves_both_with_ha_on(stage: Stage, people: tupl
     ha_on(stage, people)
     pool, joiner = stage.pool("practice-a"), stage.host("xen-c1")
     uuid = stage.xe("xen-c1", "host-list", "params=uuid", "--minimal")
-    params = {"pool": pool.pk, "joiner": joiner.pk, "credential": password(people).pk, "run": "0" * 16}
+    params: dict[str, Any] = {"pool": pool.pk, "joiner": joiner.pk, "credential": password(people).pk, "run": "0" * 16}
     operation = done("add-host-to-pool", people, **params)
     assert operation.state == S.SUCCEEDED, why(operation)
     new = newcomer(stage)
@@ -154,7 +154,12 @@ def test_a_member_that_cloudstack_refuses_is_added_by_a_retry(stage: Stage, peop
     ha_on(stage, people)
     with stage.world():
         cloud(stage).fail_change(530)
-    params = {"pool": stage.pool("practice-a").pk, "joiner": stage.host("xen-c1").pk, "credential": password(people).pk, "run": "1" * 16}
+    params: dict[str, Any] = {
+        "pool": stage.pool("practice-a").pk,
+        "joiner": stage.host("xen-c1").pk,
+        "credential": password(people).pk,
+        "run": "1" * 16,
+    }
     operation = done("add-host-to-pool", people, **params)
     assert operation.state == S.FAILED and operation.steps.get(state="failed").key == "cloudstack-add", why(operation)
     assert newcomer(stage) is None and Restoration.objects.filter(state="open", key="pool-ha").exists()
