@@ -4,11 +4,11 @@ PYTHON ?= python3
 PREPARE = @$(PYTHON) opsportal/embedded/prepare.py
 VENV = .venv/bin/python
 # Tests which take minutes or need a server of their own have targets of their own.
-QUICK = not (browser or build or chaos or postgres or network)
+QUICK = not (stage or browser or build or chaos or postgres or network)
 # Tests that ask no database prove nothing new on another one.
 NO_DATABASE = tests/embedded tests/secrets tests/transport tests/test_architecture.py tests/test_settings.py
 
-.PHONY: run lab test test-browser test-build test-postgres test-network test-chaos check bench clean
+.PHONY: run lab test test-stage test-browser test-build test-postgres test-network test-chaos check bench clean
 
 run:
 	@$(PYTHON) opsportal/embedded/prepare.py run && exec $(VENV) -m opsportal.embedded
@@ -20,6 +20,12 @@ lab:
 test:
 	$(PREPARE) test
 	$(VENV) -m pytest -n 2 -m "$(QUICK)" $(ARGS)
+
+# Simulated pools and clouds, end to end. They mostly wait for each other.
+STAGE = tests/hosts/runbooks tests/lab/machines tests/releases
+test-stage:
+	$(PREPARE) test
+	$(VENV) -m pytest -n 4 --dist load -m "stage and not browser" $(STAGE) $(ARGS)
 
 test-browser:
 	$(PREPARE) ci

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-COUNTED = ("browser", "build", "chaos", "postgres", "network")
+COUNTED = ("stage", "browser", "build", "chaos", "postgres", "network")
 CANNOT = "CANNOT HERE:"
 """Begins the reason of a test that this machine can never run, whatever is installed on it. It is named, and no failure."""
 

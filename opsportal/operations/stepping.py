@@ -39,6 +39,8 @@ from opsportal.transport.detached import Detached, Exists, Fenced, Kind, Started
 from opsportal.transport.errors import TransportError
 
 RECORD_LIMIT = 16 * 1024 * 1024
+PAUSE = 1.0
+"""Seconds between two looks at what is waited for."""
 
 
 def advance(operation: Operation, step: Step, planned: Planned, lease: Lease, until: float) -> None:
@@ -363,7 +365,7 @@ def _ask_all(step: Step, planned: Planned, asked: tuple[Condition, ...], lease: 
             return
         if time.monotonic() >= until:
             return
-        time.sleep(1)
+        time.sleep(PAUSE)
         step.operation.refresh_from_db(fields=["cancel_requested_at"])
 
 
@@ -396,5 +398,5 @@ def _first_failing(step: Step, asked: tuple[Condition, ...], target: str, lease:
         if over := [f"{one.says}: {why}." for one, why in missing if waited >= one.within]:
             return " ".join(over)
         _fenced(step.operation, lease)
-        time.sleep(1)
+        time.sleep(PAUSE)
     return ""

@@ -25,7 +25,7 @@ from tests.lab.machines.stage import Stage, running
 from tests.operations.driving import draft, run
 from tests.releases import made
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.stage, pytest.mark.django_db(transaction=True)]
 
 NAMES = ("practice-common", "practice-agent")
 

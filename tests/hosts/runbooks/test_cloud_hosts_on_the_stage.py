@@ -22,7 +22,7 @@ from tests.hosts.runbooks.test_hosts_on_the_stage import approved, done, retried
 from tests.lab.machines.stage import Stage, running
 from tests.operations.driving import draft, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.stage, pytest.mark.django_db(transaction=True)]
 
 People = tuple[User, User]
 

@@ -23,7 +23,7 @@ from tests.hosts.runbooks.test_hosts_on_the_stage import done, ha_on, password, 
 from tests.lab.machines.stage import Stage, running
 from tests.operations.driving import draft
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.stage, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

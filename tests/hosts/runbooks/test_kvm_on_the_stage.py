@@ -48,6 +48,7 @@ def given(stage: Stage, people: People, name: str = "kvm2") -> dict[str, Any]:
     return {"cloud": stage.seeded.cloud.pk, "host": host.pk, "cluster": kvm_cluster(stage), "credential": password(people).pk}
 
 
+@pytest.mark.stage
 @pytest.mark.django_db(transaction=True)
 class TestOnTheStage:
     def test_a_host_is_added_once_leaves_and_comes_again(self, stage: Stage, people: People) -> None:

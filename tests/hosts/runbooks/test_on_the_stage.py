@@ -19,7 +19,7 @@ from opsportal.transport.errors import TransportError
 from tests.lab.machines.stage import Stage, running
 from tests.operations.driving import draft, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.stage, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

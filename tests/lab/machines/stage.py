@@ -36,6 +36,7 @@ from opsportal.lab.machines import sandbox
 from opsportal.lab.machines.lab import Lab
 from opsportal.lab.machines.machine import Machine
 from opsportal.lab.xen.world import World
+from opsportal.operations import stepping
 from opsportal.secrets import ssh_keys
 from opsportal.secrets.ssh_keys import KeyPair
 from opsportal.secrets.store import make_keyring
@@ -97,7 +98,7 @@ def running(folder: Path, settings: Any, make: Callable[[], World] = World.pract
         lab = Lab(control.folder(), {"1": make}, speed)
         seeded = seed(lab)["1"]
     try:
-        with lab:
+        with lab, mock.patch.object(stepping, "PAUSE", 1 / 4):
             yield Stage(lab, seeded)
     finally:
         connections.forget_all()

@@ -22,7 +22,7 @@ from tests.lab.machines.stage import Stage, running
 from tests.lab.machines.test_hosts import answers, until
 from tests.operations.driving import draft, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.stage, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
