@@ -280,6 +280,20 @@ fi
 """`$1` is the folder, `$2` the service, `$3` "deb" or "rpm", `$4` "install" or "downgrade", then files of the folder
 ("./x.deb") or packages of a repository ("x=1.2", "x-1.2-1"); without any, all packages of the folder."""
 
+FETCH = (
+    SHELL
+    + """\
+family=$1
+shift
+if [ "$family" = deb ]; then
+  apt-get install -q -y --no-install-recommends --allow-downgrades --download-only -o DPkg::Lock::Timeout=120 -- "$@"
+else
+  manager=$(command -v dnf || command -v yum) && "$manager" -y install --downloadonly "$@"
+fi
+"""
+)
+"""`$1` is "deb" or "rpm", then packages of a repository as for `INSTALL`. They and what they need lie in the cache then."""
+
 INSTALLED = (
     SHELL
     + """\

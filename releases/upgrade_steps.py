@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from opsportal.operations.facts import FactSet
 from opsportal.operations.steps import (
     CannotUndo,
     Condition,
@@ -17,11 +18,12 @@ from opsportal.operations.steps import (
     WaitFor,
     WayBack,
 )
+from opsportal.packages import installing
 from opsportal.transport.command import Command
 from releases import servers
 from releases.facts.delivery import PackageFile
 from releases.facts.servers import Installed
-from releases.upgrade_survey import Seen, Survey, UpgradeParams
+from releases.upgrade_survey import Seen, Survey, UpgradeParams, kept
 
 JUDGES = "releases.upgrade_judges."
 DUMP_SECONDS = 4 * 3600
@@ -98,6 +100,21 @@ def send(one: Seen, file: PackageFile, folder: str, number: int, called: str) ->
     )
 
 
+def _words(one: Seen, params: Delivery) -> tuple[str, ...]:
+    """The new packages as the package manager is told: of a repository, or files of the room."""
+    between = "=" if one.server.family == "deb" else "-"
+    return tuple(f"{new.name}{between}{new.version}" if params.how == "repository" else f"./{new.file}" for new in one.new)
+
+
+def fetch(one: Seen, params: Delivery) -> Step:
+    words = _words(one, params)
+    return act(
+        f"fetch-{one.row.pk}", one, f"Fetch the new packages to {one.row.name}",
+        "From its repository, while everything still runs: one that cannot be reached now stops nothing.",
+        servers.FETCH, one.server.family, *words, seconds=1800, gist=f"download {' '.join(words)}", interruptible=True,
+    )  # fmt: skip
+
+
 def keep(one: Seen, params: Delivery, rest: tuple[tuple[Installed, str], ...]) -> Step:
     words = tuple(f"{where}={was.words}" for was, where in rest)
     return act(
@@ -105,6 +122,27 @@ def keep(one: Seen, params: Delivery, rest: tuple[tuple[Installed, str], ...]) -
         "The way back installs exactly these. They are looked for while everything still runs.",
         servers.KEEP, f"{params.room}/old", *words, seconds=1800, gist="\n".join(f"keep {was.name} {was.version}" for was, _ in rest),
     )  # fmt: skip
+
+
+def bring(one: Seen, params: Delivery, facts: FactSet) -> Iterator[Step]:
+    """New packages and those of before, while everything runs: what cannot be had ends it before anything was stopped."""
+    yield room(one, params)
+    if params.how == "copy":
+        yield from (send(one, new, f"{params.room}/new", at, "new") for at, new in enumerate(one.new, 1))
+    else:
+        if one.server.family == "deb":
+            yield installing.lists(one.row.target, f"lists-{one.row.pk}")
+        yield fetch(one, params)
+    ours, rest = kept(one, facts)
+    yield from (send(one, old, f"{params.room}/old", at, "old") for at, old in enumerate(ours, 1))
+    if rest and way_back(one, facts):
+        yield keep(one, params, rest)
+
+
+def way_back(one: Seen, facts: FactSet) -> bool:
+    """Whether its packages of before can be had again."""
+    _, rest = kept(one, facts)
+    return all(where != "nowhere" for _, where in rest)
 
 
 # The database.
@@ -202,9 +240,7 @@ def quiet(found: Survey) -> Step:
 def install(one: Seen, params: Delivery, *, back: bool) -> Step:
     """`back` says that the packages of before are in the room."""
     family, unit = one.server.family, one.server.unit
-    repository = params.how == "repository"
-    between = "=" if family == "deb" else "-"
-    words = tuple(f"{new.name}{between}{new.version}" if repository else f"./{new.file}" for new in one.new)
+    words = _words(one, params)
     wanted = tuple(f"{new.name}={new.version}" for new in one.new)
     check = servers.run(servers.INSTALLED, *wanted, sudo=False, gist=f"whether {', '.join(wanted)} are installed")
     undo: Undo = CannotUndo(f"The packages that {one.row.name} had are not to be had any more.")

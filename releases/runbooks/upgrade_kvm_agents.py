@@ -20,7 +20,6 @@ from opsportal.operations.guards import Finding, Level, guard
 from opsportal.operations.models import Operation
 from opsportal.operations.runbook import NothingToDo, Page, Risk, Runbook
 from opsportal.operations.steps import Effect, NothingToUndo, Step
-from opsportal.packages import installing
 from releases import servers, upgrade_judges, upgrade_steps, upgrade_survey
 from releases.facts.delivery import BuildData, CloudHosts, RunningBuild, ServerRow, TheBuild
 from releases.facts.servers import Login, ServerLook, ServerMoment
@@ -307,32 +306,17 @@ class UpgradeKvmAgents(Runbook[AgentParams]):
             raise NothingToDo(f"Every agent is {found.build.version}, by its packages and by what CloudStack says.")
         if lost := [one.name for one in found.todo if not one.seen.new or one.there is None]:
             raise FactError(f"{', '.join(lost)}: the build has no packages for it, or CloudStack does not know it. Leave it out.")
-        old = {}
+        back = {one.name: upgrade_steps.way_back(one.seen, facts) for one in found.todo}
         for one in found.todo:
-            yield from _bring(one.seen, params, facts)
-            _, rest = upgrade_survey.kept(one.seen, facts)
-            old[one.name] = all(where != "nowhere" for _, where in rest)
+            yield from upgrade_steps.bring(one.seen, params, facts)
         for one in found.todo:
-            yield from _turn(one, found, params, back=old[one.name])
+            yield from _turn(one, found, params, back=back[one.name])
 
     def finished(self, operation_id: int, state: str) -> None:
         """Hosts and cloud are read anew: what runs there is another thing now."""
         params, now = Operation.objects.get(pk=operation_id).parsed(), timezone.now()
         CloudApi.objects.filter(cloud=params.cloud).update(next_read_at=now)
         Host.objects.filter(cloud=params.cloud, kind=Kind.KVM).exclude(pk__in=params.skip).update(next_read_at=now)
-
-
-def _bring(one: Seen, params: AgentParams, facts: FactSet) -> Iterator[Step]:
-    """New packages and those of before, while everything runs: what cannot be had ends it before any agent was touched."""
-    yield upgrade_steps.room(one, params)
-    if params.how == "copy":
-        yield from (upgrade_steps.send(one, new, f"{params.room}/new", at, "new") for at, new in enumerate(one.new, 1))
-    elif one.server.family == "deb":
-        yield installing.lists(one.row.target, f"lists-{one.row.pk}")
-    ours, rest = upgrade_survey.kept(one, facts)
-    yield from (upgrade_steps.send(one, old, f"{params.room}/old", at, "old") for at, old in enumerate(ours, 1))
-    if rest and all(where != "nowhere" for _, where in rest):
-        yield upgrade_steps.keep(one, params, rest)
 
 
 def _turn(one: Turn, found: Round, params: AgentParams, *, back: bool) -> Iterator[Step]:

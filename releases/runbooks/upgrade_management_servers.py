@@ -16,7 +16,6 @@ from opsportal.operations.facts import FactError, FactSet
 from opsportal.operations.models import Operation
 from opsportal.operations.runbook import NothingToDo, Page, Risk, Runbook
 from opsportal.operations.steps import Step
-from opsportal.packages import installing
 from releases import servers, upgrade_guards, upgrade_judges, upgrade_steps, upgrade_survey
 from releases.models import Build
 from releases.upgrade_survey import Seen, Survey, UpgradeParams
@@ -136,18 +135,9 @@ def _same(found: Survey) -> bool:
 
 
 def _with_packages(found: Survey, params: UpgradeParams, facts: FactSet) -> Iterator[Step]:
-    back: dict[int, bool] = {}
+    back = {one.row.pk: upgrade_steps.way_back(one, facts) for one in found.seen}
     for one in found.seen:
-        yield upgrade_steps.room(one, params)
-        if params.how == "copy":
-            yield from (upgrade_steps.send(one, new, f"{params.room}/new", at, "new") for at, new in enumerate(one.new, 1))
-        elif one.server.family == "deb":
-            yield installing.lists(one.row.target, f"lists-{one.row.pk}")
-        ours, rest = upgrade_survey.kept(one, facts)
-        yield from (upgrade_steps.send(one, old, f"{params.room}/old", at, "old") for at, old in enumerate(ours, 1))
-        back[one.row.pk] = all(where != "nowhere" for _, where in rest)
-        if rest and back[one.row.pk]:
-            yield upgrade_steps.keep(one, params, rest)
+        yield from upgrade_steps.bring(one, params, facts)
     yield from _down(found, params, back=all(back.values()))
     for one in found.seen:
         yield upgrade_steps.install(one, params, back=back[one.row.pk])

@@ -260,6 +260,46 @@ def test_a_backup_that_does_not_fit_stops_nothing(yard: Yard) -> None:
     assert yard.running() == [True, True] and yard.installed() == ["4.8.0", "4.8.0"]
 
 
+APT = "systemd-run -q --unit=apt -p WorkingDirectory=/srv/apt python3 -m http.server 8099"
+
+
+@pytest.fixture
+def repository(yard: Yard, packages: dict[str, list[Path]]) -> Iterator[GroundHost]:
+    """An apt repository on the first host, which both use."""
+    first, files = yard.ground.hosts[0], packages["4.8.0.16"]
+    words = ["dpkg-scanpackages", "-m", "."]
+    index = subprocess.run(words, cwd=files[0].parent, check=True, capture_output=True).stdout
+    for name, data in (("Packages", index), *((path.name, path.read_bytes()) for path in files)):
+        first.put(f"/srv/apt/{name}", data)
+    first.sh(APT)
+    for host in yard.ground.hosts:
+        put(host, "/etc/apt/sources.list.d/ours.list", f"deb [trusted=yes] http://{first.address}:8099/ ./\n")
+        host.sh("for i in $(seq 50); do apt-get update -q -o APT::Update::Error-Mode=any && exit 0; sleep 0.1; done; exit 1", timeout=120)
+    yield first
+    first.sh("systemctl stop apt || :; rm -rf /srv/apt")
+    for host in yard.ground.hosts:
+        host.sh("rm -rf /etc/apt/sources.list.d /var/lib/apt/lists/*; rm -f /var/cache/apt/archives/*4.8.0.16*; mkdir -p /srv/apt")
+
+
+def test_a_repository_that_cannot_be_reached_stops_nothing(yard: Yard, repository: GroundHost, packages: dict[str, list[Path]]) -> None:
+    planned = yard.plan(how="repository")
+    repository.sh("systemctl stop apt")
+    failed = yard.go(planned)
+    assert failed.state == S.FAILED and failed.steps.get(state="failed").key.startswith("lists-"), said(failed)
+    assert yard.running() == [True, True] and not Restoration.objects.filter(state=Restoration.State.OPEN).exists()
+
+    repository.sh(f"rm /srv/apt/*.deb; {APT}; for i in $(seq 50); do curl -s http://127.0.0.1:8099/ && break; sleep 0.1; done")
+    failed = yard.go(yard.plan(how="repository"))
+    assert failed.state == S.FAILED and failed.steps.get(state="failed").key.startswith("fetch-"), said(failed)
+    assert yard.running() == [True, True] and yard.installed() == ["4.8.0", "4.8.0"]
+
+    for path in packages["4.8.0.16"]:
+        repository.put(f"/srv/apt/{path.name}", path.read_bytes())
+    done = yard.go(yard.plan(how="repository"))
+    assert done.state == S.SUCCEEDED, said(done)
+    assert yard.running() == [True, True] and yard.installed() == ["4.8.0.16", "4.8.0.16"]
+
+
 def test_a_server_that_nobody_knows_blocks(yard: Yard) -> None:
     sql(yard.ground, "INSERT INTO cloud.mshost VALUES (9, 'forgotten', '10.9.9.9', 'Up', '4.8.0', UTC_TIMESTAMP(), NULL)")
     operation = yard.plan()
