@@ -77,7 +77,7 @@ class MavenProgress:
             bad = self.tests["failures"] + self.tests["errors"]
             shown["detail"] = f"{shown.get('detail', '')} · {self.tests['run']} tests{f', {bad} failed' if bad else ''}".strip(" ·")
         if self.error:
-            shown["error"] = self.error["text"]
+            shown |= {"error": self.error["text"], "error_line": self.error["line"]}
         return kept | shown
 
     def _done(self) -> int:

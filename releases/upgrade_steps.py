@@ -286,6 +286,7 @@ def start(one: Seen, found: Survey, *, first: bool) -> Step:
         f"start-{one.row.pk}", one, title, why, servers.FOLLOW, unit, one.server.log, str(seconds), servers.JUDGE,
         seconds=seconds + 120, gist=f"systemctl start {unit}\nfollow {one.server.log}",
         effect=Effect.NON_IDEMPOTENT, probe=tuple(_proofs(one, found, first=first)), danger=first, settles=stopped_key(one),
+        progress="releases.saying.UpgradeLog",
     )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ SAVE_PROGRESS = 0.5
 class Progress(Protocol):
     """Understands one kind of output, piece by piece. `state()` is plain JSON that `from_state` takes again.
 
-    Shown are its keys "label", "done", "total", "detail", "error" where present; the rest is the reader's own.
+    Shown are its keys "label", "done", "total", "detail", "error" and "error_line" where present; the rest is the reader's own.
+    "error_line" is where the error stands, counted from 0 within the step's output: the log of a step that failed opens there.
     """
 
     def feed(self, data: bytes, now: float) -> None: ...

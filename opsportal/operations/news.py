@@ -11,7 +11,7 @@ from opsportal.operations.models import Operation, Step
 from opsportal.operations.states import FINAL
 from opsportal.operations.stream import Seen
 
-SHOWN = ("label", "done", "total", "detail", "error")
+SHOWN = ("label", "done", "total", "detail", "error", "error_line")
 """What a step's progress tells to people; the rest is the reader's own."""
 
 News = tuple[int, str, dict[str, Any]]

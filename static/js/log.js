@@ -43,17 +43,17 @@ class Log {
       state: (name, since) => this.connection(name, since),
     });
     this.lines.take(start);
-    this.#begin();
+    this.#begin(start.at);
   }
 
-  #begin() {
+  #begin(wrong) {
     this.root.querySelector(".log-plain").hidden = true;
     this.live.hidden = false;
     palette();
     this.changed();
     this.#listen();
     this.follow(true);
-    this.address();
+    this.address(wrong);
     this.rows.draw();
     if (FINAL.includes(this.summary.state)) this.stream.close("ended");
     else this.stream.open();
@@ -271,9 +271,9 @@ class Log {
     this.rows.schedule();
   }
 
-  // The lines that the page's address names.
-  address() {
-    const lines = fromAddress(location.hash);
+  // The lines that the page's address names; without one, where a step that failed went wrong.
+  address(wrong = null) {
+    const lines = fromAddress(location.hash) ?? (wrong === null ? null : [wrong, wrong]);
     if (!lines) return;
     this.anchor = lines[0];
     this.#picked(lines);

@@ -85,6 +85,21 @@ def test_lines_appear_as_they_are_printed(live: Live, page_as: PageAs) -> None:
     expect(page.locator(".log-clock")).to_contain_text("Running for")
 
 
+def test_what_failed_opens_where_it_went_wrong(live: Live, page_as: PageAs) -> None:
+    operation = running(live, "Make a workspace", "Start the server")
+    prints(operation, numbered(100))
+    prints(operation, numbered(2900), step=1)
+    operation.steps.filter(index=1).update(state="failed", progress={"error": "line 701 of the build", "error_line": 700})
+    Operation.objects.filter(pk=operation.pk).update(state="failed", ended_at=Now())
+    page = opened(page_as("viewer"), operation)
+    expect(line(page, 801)).to_be_in_viewport()
+    expect(line(page, 801)).to_have_text("line 701 of the build")
+    expect(page.locator(".log-picked-text")).to_have_text("Line 801")
+    opened(page, operation, "#L5")
+    page.reload()
+    expect(line(page, 5)).to_be_in_viewport()
+
+
 def test_it_follows_the_end_until_the_reader_scrolls_up(live: Live, page_as: PageAs) -> None:
     operation = running(live)
     writer = prints(operation, numbered(500))

@@ -18,6 +18,7 @@ from hosts.models import Cloud, Credential, Host, HostKey, Kind
 from opsportal.operations import approval, followers, journal, planning, registry
 from opsportal.operations.models import Operation, Restoration
 from opsportal.operations.states import OperationState as S
+from opsportal.operations.templatetags.log import log_start
 from opsportal.secrets.store import make_keyring
 from releases.models import Build
 from tests.networking.ground import Ground, GroundHost, cannot, missing
@@ -238,6 +239,8 @@ def test_an_exception_in_the_log_stops_it_and_everything_comes_back(yard: Yard) 
     failed = yard.go(yard.plan(yard.newer))
     assert failed.state == S.FAILED and "Unable to upgrade the database" in said(failed), said(failed)
     assert yard.versions().endswith("4.8.1\tUpgrade"), "half done"
+    at = log_start(failed).state["at"]
+    assert at is not None and "Unable to upgrade the database" in told(failed).split("\n")[at], "the page opens there"
     assert yard.running()[1] is False, "the others were not started"
     stopped = Restoration.objects.filter(state=Restoration.State.OPEN)
     assert {one.resource for one in stopped} == {f"host:{host.pk}" for host in yard.hosts}

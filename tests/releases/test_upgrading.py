@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from opsportal.transport.base import Result
 from releases import servers, upgrade_judges
 from releases.facts.servers import DbPeers, DbVersions, ServerLook
 from releases.facts.upgrades import checker
+from releases.saying import UpgradeLog
 from releases.upgrading import Checker, Row, Stage, way
 
 OLD_CHECKER = """
@@ -153,6 +155,23 @@ def judged(tmp_path: Path, *lines: str) -> str:
 )
 def test_what_the_log_says(tmp_path: Path, lines: list[str], word: str) -> None:
     assert judged(tmp_path, *lines).partition(" ")[0] == word
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_the_page_learns_how_far_it_is_and_where_it_went_wrong(size: int) -> None:
+    """Whatever pieces the log comes in, and whoever reads on after a worker died."""
+    lines = ["Following the log from byte 7.", f"{START}Database upgrade must be performed from 4.7.1 to 4.8.1",
+             f"{START}Running upgrade com.cloud.upgrade.dao.Upgrade480to481 to upgrade from 4.8.0-4.8.0 to 4.8.1",
+             "2016-05-12 10:00:02,123 WARN  [c.c.a.ApiServlet] java.io.FileNotFoundException: favicon.ico",
+             f"{START}ERROR Unable to upgrade the database",
+             "java.sql.SQLException: Duplicate column name 'uuid'"]  # fmt: skip
+    data, reader = "\n".join([*lines, ""]).encode(), UpgradeLog()
+    for begin in range(0, len(data), size):
+        reader = UpgradeLog.from_state(json.loads(json.dumps(reader.state())))
+        reader.feed(data[begin : begin + size], 0)
+    said = reader.state()
+    assert (said["label"], said["detail"]) == ("Upgrading the database from 4.7.1 to 4.8.1", "to 4.8.1")
+    assert said["error_line"] == 4 and "Unable to upgrade the database" in said["error"]
 
 
 def test_an_exception_of_something_else_is_none_of_the_upgrade(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.urls import reverse
 
 from opsportal.operations import journal, news
 from opsportal.operations.models import Operation
+from opsportal.operations.states import StepState
 
 register = template.Library()
 
@@ -44,7 +46,16 @@ def log_start(operation: Operation) -> Start:
         "now": time.time(),
         "addresses": addresses | {"lines": reverse("log", args=[operation.pk])},
     }
+    state["at"] = went_wrong(state["steps"])
     return Start(lines, state, state["marker"])
+
+
+def went_wrong(steps: Iterable[Mapping[str, Any]]) -> int | None:
+    """The line of the log that the failed step's reader points at, counted from 0."""
+    for step in steps:
+        if step["state"] == StepState.FAILED and step["first"] is not None and "error_line" in step["progress"]:
+            return int(step["first"]) + int(step["progress"]["error_line"])
+    return None
 
 
 @register.filter
