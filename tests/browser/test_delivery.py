@@ -23,7 +23,7 @@ from tests.releases import made
 pytestmark = pytest.mark.browser
 SOON = 60_000
 NAMES = ("cloudstack-management", "cloudstack-common", "cloudstack-agent")
-LOOKS = pytest.mark.parametrize("look", [{"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+LOOKS = pytest.mark.parametrize("look", [{"color_scheme": "light"}, {"color_scheme": "dark", **PHONE}], ids=["wide-light", "phone-dark"])
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from hosts.models import Cloud, Host, Kind, Pool
 from networking.design import Design, Vlan
 from networking.models import NetworkDesign
 from tests.browser.conftest import Live, PageAs
+from tests.browser.test_pool_master import keep
 from tests.browser.test_pools import PHONE, complaints
 from tests.networking.stored import seen, stored
 from tests.networking.test_designs import bare, nic
@@ -44,9 +45,10 @@ def pages() -> list[str]:
 @pytest.mark.parametrize("look", [{"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
 def test_axe_finds_nothing(live: Live, page_as: PageAs, look: dict[str, Any]) -> None:
     page, found = page_as("operator", **look), {}
-    for url in pages():
+    for number, url in enumerate(pages(), 1):
         page.goto(url)
         found[url] = complaints(page)
+        keep(page, f"networks-{number}")
     assert not {url: said for url, said in found.items() if said}
 
 
