@@ -259,6 +259,19 @@ def lines(operation: Operation, first: int, count: int) -> list[Line]:
     return found
 
 
+LAST = 50
+"""Lines from the end in which the last words of a step are looked for: a trap may print empty ones."""
+
+
+def last_words(operation: Operation, step: Step, limit: int = 300) -> str:
+    """The last line with something on it that the step printed, for people; "" when it printed nothing."""
+    total = Operation.objects.values_list("log_lines", flat=True).get(pk=operation.pk)
+    said = [COLOUR.sub(b"", one.text.encode()).decode() for one in lines(operation, total - LAST, LAST) if one.step_index == step.index]
+    printed = ("".join(mark if mark.isprintable() else " " for mark in text).strip() for text in reversed(said))
+    text = next(filter(None, printed), "")
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def _rows(operation: Operation) -> QuerySet[LogChunk]:
     return LogChunk.objects.filter(operation=operation).order_by("last_line", "id").select_related("step")
 

@@ -179,6 +179,8 @@ def _judge(
 
 def _exit_sentence(step: Step, code: int | None) -> str:
     error = step.progress.get("error") or ""
+    if not error and (words := journal.last_words(step.operation, step)):
+        error = f"Its last line: {words}"
     return f"{step.message} The command ended with exit code {code}. {error}".strip()
 
 

@@ -36,7 +36,7 @@ class FileText(Fact[str]):
 class LedgerParams:
     folder: str = ""
     scripts: tuple[str, ...] = ()
-    """One step each: "ok", "fail", "slow", "flaky" (fails until the file `mended` exists), "loud:N" (N lines)."""
+    """One step each: "ok", "fail", "groan" (says why), "slow", "flaky" (fails until the file `mended` exists), "loud:N" (N lines)."""
     word: str = "a"
     token: str = ""
 
@@ -61,6 +61,7 @@ def no_bad_word(params: LedgerParams, facts: FactSet) -> Iterator[Finding]:
 SCRIPTS = {
     "ok": "exit 0",
     "fail": "exit 3",
+    "groan": "echo fine; printf '\\033[31mNo space left\\033[0m\\t<b>\\n\\n'; exit 3",
     "slow": "i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); sleep 0.05; done",
     "sleep": "sleep 30",
     "flaky": 'test -e "$1/mended"',

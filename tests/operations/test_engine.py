@@ -54,6 +54,14 @@ def test_a_failed_step_ends_it_and_skips_the_rest(olga: User, folder: Path) -> N
     assert [step.state for step in operation.steps.all()] == [StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED]
 
 
+def test_what_failed_repeats_what_was_said_last(olga: User, folder: Path) -> None:
+    operation = run(submitted("tests.ledger", olga, folder=str(folder), scripts=["loud:60", "groan"]))
+    assert operation.state == S.FAILED
+    assert "exit code 3. Its last line: No space left <b>" in operation.outcome
+    silent = run(submitted("tests.ledger", olga, folder=str(folder), scripts=["loud:3", "fail"]))
+    assert silent.outcome.rstrip().endswith("exit code 3."), "the words of another step are not its own"
+
+
 def test_retry_goes_on_at_the_failed_step(olga: User, folder: Path) -> None:
     failed = run(submitted("tests.ledger", olga, folder=str(folder), scripts=["ok", "flaky", "ok"]))
     (folder / "mended").touch()
