@@ -50,6 +50,8 @@ NEEDS = {
         "redis-server": "redis-server",
         "ovs-vswitchd": "openvswitch-switch",
         "/var/lib/openvswitch/pki": "openvswitch-pki",
+        "/lib/systemd/system/ovn-central.service": "ovn-central",
+        "ovn-controller": "ovn-host",
         "keepalived": "keepalived",
         "ifup": "ifupdown",
         "netplan": "netplan.io",

@@ -88,6 +88,7 @@ def bare(packages: Path) -> Iterator[GroundHost]:
         assert call.returncode == 0
         host.sh("echo 'deb [trusted=yes] file:/srv/repository ./' >/etc/apt/sources.list")
         host.sh("printf 'APT::Sandbox::User \"root\";\\n' >/etc/apt/apt.conf.d/99ground; apt-get update -q", timeout=300)
+        host.sh("DEBIAN_FRONTEND=noninteractive apt-get upgrade -q -y", timeout=300)  # a package that came newer would stay newer
         yield host
 
 
