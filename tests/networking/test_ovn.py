@@ -20,6 +20,9 @@ from tests.networking.nsx_stand_in import certificate
 
 CENTRAL = "/usr/share/ovn/scripts/ovn-ctl"
 HOST = "/usr/bin/ovn-controller"
+UNITS = "ovn-central ovn-ovsdb-server-nb ovn-ovsdb-server-sb ovn-northd"
+"""By name: that of ovn-central returns before the others have stopped."""
+
 OURS = ("--ovn-controller-ssl-key=/k", "--ovn-controller-ssl-cert=/c")
 
 
@@ -31,7 +34,7 @@ def southbound(net: Net, tmp_path: Path) -> Iterator[dict[str, Any]]:
     path, pem = certificate(tmp_path, "southbound")
     host = net.second
     host.sh(f"mkdir -p /etc/ovn; printf '%s' '{path.read_text()}' >/etc/ovn/own.pem; cp /etc/ovn/own.pem /etc/ovn/believed.pem")
-    host.sh("systemctl start ovn-central; until [ -S /run/ovn/ovnsb_db.sock ]; do sleep 0.2; done", timeout=120)
+    host.sh(f"systemctl start {UNITS}; until [ -S /run/ovn/ovnsb_db.sock ]; do sleep 0.2; done", timeout=120)
     host.sh("ovn-sbctl --timeout=60 set-ssl /etc/ovn/own.pem /etc/ovn/own.pem /etc/ovn/believed.pem")
     host.sh(f"ovn-sbctl --timeout=60 set-connection pssl:6642:{host.underlay}")
     yield {"target": f"ssl:{host.underlay}:6642", "ca": pem, "encap": "geneve"}
@@ -41,7 +44,7 @@ def southbound(net: Net, tmp_path: Path) -> Iterator[dict[str, Any]]:
         )
         one.sh("for key in remote encap-type encap-ip bridge-datapath-type; do ovs-vsctl remove Open_vSwitch . external_ids ovn-$key; done")
         one.sh("sed -i '/^OVN_CTL_OPTS/d' /etc/default/ovn-host")
-    host.sh("systemctl stop ovn-central; rm -rf /var/lib/ovn/* /etc/ovn/*.pem", timeout=120)
+    host.sh(f"systemctl stop {UNITS}; rm -rf /var/lib/ovn/* /etc/ovn/*.pem", timeout=120)
 
 
 def state(host: GroundHost) -> str:
