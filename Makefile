@@ -32,7 +32,7 @@ test-browser:
 	$(VENV) -m pytest -m "browser and not build" $(ARGS)
 
 test-build:
-	$(PREPARE) test
+	$(PREPARE) ci
 	$(VENV) -m pytest -m build $(ARGS)
 
 test-postgres:

@@ -46,6 +46,7 @@ NEEDS = {
     "test": {"sshd": "openssh-server"},
     "ci": {
         "chromium": "chromium",
+        "genisoimage": "genisoimage",
         "initdb": "postgresql",
         "redis-server": "redis-server",
         "ovs-vswitchd": "openvswitch-switch",
