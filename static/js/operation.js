@@ -8,6 +8,7 @@ document.addEventListener("portal:progress", ({ detail }) => {
   if (!place) return;
   const { label = "", done = 0, total = 0, detail: more = "" } = detail;
   const bar = place.querySelector("progress");
+  bar.hidden = false;
   if (total) {
     bar.max = total;
     bar.value = done;
