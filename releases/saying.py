@@ -8,20 +8,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from releases.servers import LOUD, OURS, PLAIN
+
 REST_LIMIT = 64 * 1024
 """Bytes of a line without an end that are kept; the lines that count are far shorter."""
 
 MUST = re.compile(r"Database upgrade must be performed from (\S+) to (\S+)")
 RUNNING = re.compile(r"Running upgrade (\S+) to upgrade from \S+ to (\S+)")
 COMPLETED = re.compile(r"Upgrade completed for version (\S+)")
-PLAIN = re.compile(
-    r"is higher than management software version|There is no upgrade path from|The end upgrade version is actually at"
-    r"|Unable to acquire lock to check for database integrity|contains records for which upgrade wasn.t completed"
-    r"|management server is running in a clustered environment"
-)
-LOUD, OURS = re.compile(r"ERROR|FATAL|Exception"), re.compile(r"[Uu]pgrad|[Dd]atabase|SQL")
-"""Together: an error of the upgrade. Other errors of a management server that starts are none of it."""
-
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +")
 
 
@@ -49,7 +43,7 @@ class UpgradeLog:
             self.shown["detail"] = f"{match[1]} reached"
         elif "no upgrade needed" in line:
             self.shown["label"] = "The database fits already"
-        if "error" not in self.shown and (PLAIN.search(line) or (LOUD.search(line) and OURS.search(line))):
+        if "error" not in self.shown and (re.search(PLAIN, line) or (re.search(LOUD, line) and re.search(OURS, line))):
             self.shown |= {"error": STAMP.sub("", line).strip()[:400], "error_line": self.number}
 
     def state(self) -> dict[str, Any]:

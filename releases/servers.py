@@ -360,16 +360,26 @@ service_do start "$unit"
 )
 """Brings a stopped server back, but only with the packages it had."""
 
-JUDGE = r"""
+PLAIN = (
+    "is higher than management software version|There is no upgrade path from|The end upgrade version is actually at"
+    "|Unable to acquire lock to check for database integrity|contains records for which upgrade wasn.t completed"
+    "|management server is running in a clustered environment"
+)
+LOUD, OURS = "(ERROR|FATAL|Exception)", "[Uu]pgrad|[Dd]atabase|SQL"
+"""What an upgrade that went wrong says: PLAIN, or LOUD and OURS in one line, as other errors of a server that starts are none of it.
+Regular expressions of awk and of Python at once.
+"""
+
+JUDGE = (
+    r"""
 function same(one, other) { return norm(one) == norm(other) }
 function norm(text,  n, part) {
   sub(/-.*/, "", text); sub(/[^0-9.].*/, "", text); n = split(text, part, ".")
   return part[1] + 0 "." part[2] + 0 "." part[3] + 0 "." (n > 3 ? part[4] + 0 : 0)
 }
-/is higher than management software version|There is no upgrade path from|The end upgrade version is actually at/ { if (!bad) bad = $0 }
-/Unable to acquire lock to check for database integrity|contains records for which upgrade wasn.t completed/ { if (!bad) bad = $0 }
-/management server is running in a clustered environment/ { if (!bad) bad = $0 }
-/(ERROR|FATAL|Exception)/ && /[Uu]pgrad|[Dd]atabase|SQL/ { if (!bad) bad = $0 }
+"""
+    + f"/{PLAIN}/ || (/{LOUD}/ && /{OURS}/) {{ if (!bad) bad = $0 }}"
+    + r"""
 /DB version and code version matches so no upgrade needed/ { if (!good) good = $0 }
 /Database upgrade must be performed from / { wanted = $0; sub(/.* to /, "", wanted) }
 /Upgrade completed for version / {
@@ -378,6 +388,7 @@ function norm(text,  n, part) {
 }
 END { if (bad) print "bad " bad; else if (good) print "good " good }
 """
+)
 """awk: what the log says of the database. The texts are those of DatabaseUpgradeChecker in both eras."""
 
 FOLLOW = (

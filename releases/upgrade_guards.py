@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from opsportal.operations.facts import FactSet
 from opsportal.operations.guards import Finding, Level, guard
 from releases import upgrade_survey, upgrading, versions
-from releases.facts.delivery import RunningBuild
-from releases.upgrade_survey import Survey, UpgradeParams
+from releases.facts.delivery import BuildData, RunningBuild
+from releases.upgrade_survey import Seen, Survey, UpgradeParams
 
 CHECKER = "CloudStack: DatabaseUpgradeChecker.java of the build's own source, as summarised in the facts on CloudStack 2a and 2b"
 DOCS = "CloudStack's upgrade instructions: stop all management servers, back up the database, upgrade one, then the others"
@@ -150,18 +150,22 @@ def patches(params: UpgradeParams, facts: FactSet) -> Iterator[Finding]:
     source="The portal's own record of builds, by the names and versions of the installed packages",
 )
 def dropped(params: UpgradeParams, facts: FactSet) -> Iterator[Finding]:
-    if not (found := _found(params, facts)):
-        return
-    mine = {patch.number for patch in found.build.patches}
+    if found := _found(params, facts):
+        yield from lost_patches(found.build, found.seen, facts)
+
+
+def lost_patches(build: BuildData, seen: Iterable[Seen], facts: FactSet) -> Iterator[Finding]:
+    """By what the portal knows of the builds that run there."""
+    mine = {patch.number for patch in build.patches}
     lost = {
         patch.number: patch.title
-        for one in found.seen
+        for one in seen
         for patch in facts(RunningBuild("portal", tuple(was.words for was in one.server.packages))) or ()
         if patch.number not in mine
     }
     if lost:
         names = "; ".join(f"#{number} {title}" for number, title in lost.items())
-        message = f"These pull requests run on the servers now and are not in this build: {names}."
+        message = f"These pull requests run there now and are not in this build: {names}."
         yield Finding(Level.BLOCK, f"{message} If the branch has them by now, say so in the reason.", "build", True)
 
 
@@ -216,13 +220,7 @@ def packages(params: UpgradeParams, facts: FactSet) -> Iterator[Finding]:
 def back(params: UpgradeParams, facts: FactSet) -> Iterator[Finding]:
     if not (found := _found(params, facts)):
         return
-    for one in found.seen:
-        _, rest = upgrade_survey.kept(one, facts)
-        if lost := [was.name for was, where in rest if where == "nowhere"]:
-            message = (
-                f"{', '.join(lost)} of {one.row.name} is in no cache, no repository and not in the portal: there would be no way back."
-            )
-            yield Finding(Level.BLOCK, message, "cloud", override=True)
+    yield from lost_packages(found.seen, "cloud", facts)
     if found.way.stages:
         yield Finding(
             Level.WARN,
@@ -234,6 +232,15 @@ def back(params: UpgradeParams, facts: FactSet) -> Iterator[Finding]:
         yield Finding(
             Level.WARN, "The backup is not read back before anything stops: whether it can be restored is then not known.", "trial"
         )
+
+
+def lost_packages(seen: Iterable[Seen], field: str, facts: FactSet) -> Iterator[Finding]:
+    """Of those that are installed now and could not be had again."""
+    for one in seen:
+        _, rest = upgrade_survey.kept(one, facts)
+        if lost := ", ".join(was.name for was, where in rest if where == "nowhere"):
+            message = f"{lost} of {one.row.name} is in no cache, no repository and not in the portal: there would be no way back."
+            yield Finding(Level.BLOCK, message, field, override=True)
 
 
 @guard(

@@ -117,7 +117,7 @@ def restorations_but_both(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
 ALONG: tuple[Guard, ...] = (told, cluster_state, hosts_up, in_maintenance)
 
 TAKEN_ALONG: tuple[Guard, ...] = (
-    *(restorations_but_both if one is pool_guards.restorations else one for one in pool_guards.HEALTHY),
+    *pool_guards.healthy(restorations_but_both),
     *ALONG,
 )
 """What must be so before anybody changes a pool, for runbooks that bring HA and the cluster back where they were left otherwise."""

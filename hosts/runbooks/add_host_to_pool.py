@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django import forms
@@ -29,7 +29,7 @@ from hosts.xen.pool_runbook import HEALTHY, HaRunbook, now, pool_page
 from hosts.xen.state import Sr
 from hosts.xen.survey import Survey, survey
 from opsportal.operations.facts import FactError, FactSet
-from opsportal.operations.guards import Finding, Guard
+from opsportal.operations.guards import unless
 from opsportal.operations.models import Operation
 from opsportal.operations.runbook import Page
 from opsportal.operations.states import StepState
@@ -61,16 +61,6 @@ class JoinerForm(forms.Form):
     )  # fmt: skip
 
 
-def only_joining(rule: Guard) -> Guard:
-    """The same rule, silent about a host that has joined already."""
-
-    def check(params: AddParams, facts: FactSet) -> Iterator[Finding]:
-        if not member_already(params, facts):
-            yield from rule.check(params, facts)
-
-    return replace(rule, check=check)
-
-
 class AddHost(HaRunbook[AddParams]):
     name = "add-host-to-pool"
     title = "Add a host to a pool"
@@ -94,7 +84,7 @@ class AddHost(HaRunbook[AddParams]):
     )
     guards = (
         *HEALTHY,
-        *(only_joining(rule) for rule in membership_guards.JOINING),
+        *(unless(member_already, rule) for rule in membership_guards.JOINING),
         versions_for_ha,
         *ALONG,
         *ADDING,

@@ -26,7 +26,7 @@ from hosts.runbooks.prepare_maintenance import connected as reached
 from hosts.runbooks.prepare_maintenance import one_at_a_time, room
 from hosts.xen.survey import survey
 from opsportal.operations.facts import FactError, FactSet
-from opsportal.operations.guards import Finding, Guard, Level, guard
+from opsportal.operations.guards import Finding, Level, guard, unless
 from opsportal.operations.runbook import Risk
 from opsportal.operations.steps import CannotUndo, Condition, Effect, RunCommand, Step
 from opsportal.transport.command import Command
@@ -45,14 +45,9 @@ class RemovalForm(CloudHostForm):
     )  # fmt: skip
 
 
-def unless_forced(rule: Guard) -> Guard:
-    """The same rule, silent where nothing is moved."""
-
-    def check(params: RemovalParams, facts: FactSet) -> Iterator[Finding]:
-        if not params.forced:
-            yield from rule.check(params, facts)
-
-    return Guard(rule.ident, rule.title, rule.reason, rule.source, check)
+def by_force(params: RemovalParams, facts: FactSet) -> bool:
+    """Then nothing is moved."""
+    return params.forced
 
 
 @guard(
@@ -105,7 +100,7 @@ class RemoveHostFromCloud(HostRunbook[RemovalParams]):
     approvals = 1
     params = RemovalParams
     pages = (cloud_page(), host_page(RemovalForm))
-    guards = (known, managed, *(unless_forced(rule) for rule in (reached, one_at_a_time, room)), force, in_pool, restorations)
+    guards = (known, managed, *(unless(by_force, rule) for rule in (reached, one_at_a_time, room)), force, in_pool, restorations)
 
     def plan(self, params: RemovalParams, facts: FactSet) -> Iterable[Step]:
         found = chosen(params, facts)

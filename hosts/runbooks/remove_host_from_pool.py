@@ -78,9 +78,6 @@ def successor(params: RemoveParams, facts: FactSet) -> Iterator[Finding]:
         yield Finding(Level.BLOCK, f"{host.name}: {why}", "new_master")
 
 
-HEALTHY_BUT_IT = tuple(restorations_but_its_own if one is pool_guards.restorations else one for one in pool_guards.HEALTHY)
-
-
 class RemoveHost(HaRunbook[RemoveParams]):
     name = "remove-host-from-pool"
     title = "Remove a host from a pool"
@@ -104,7 +101,15 @@ class RemoveHost(HaRunbook[RemoveParams]):
         Page("host", "Host", LeaverForm, template="hosts/runbooks/leave.html"),
         Page("master", "New master", SuccessorForm, template="hosts/runbooks/successor.html"),
     )
-    guards = (*HEALTHY_BUT_IT, *membership_guards.REMOVING, successor, versions_for_ha, *ALONG, *REMOVING, *pool_guards.COMES_BACK)
+    guards = (
+        *pool_guards.healthy(restorations_but_its_own),
+        *membership_guards.REMOVING,
+        successor,
+        versions_for_ha,
+        *ALONG,
+        *REMOVING,
+        *pool_guards.COMES_BACK,
+    )
 
     def subject(self, params: RemoveParams) -> str:
         host = host_name(params.host)

@@ -346,8 +346,12 @@ def way_back(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
         yield Finding(Level.WARN, f"{message} “Change HA timeout” gives it a better one.", "pool")
 
 
-HEALTHY: tuple[Guard, ...] = (master_answers, in_inventory, members_answer, one_master, twins, ha_agrees, restorations)
-"""What must be so before anybody changes a pool."""
+def healthy(left: Guard = restorations) -> tuple[Guard, ...]:
+    """What must be so before anybody changes a pool. `left` judges what was left changed: a plan may bring some of that back itself."""
+    return (master_answers, in_inventory, members_answer, one_master, twins, ha_agrees, left)
+
+
+HEALTHY = healthy()
 
 COMES_BACK: tuple[Guard, ...] = (way_back, few_hosts_now, protected_now)
 """Besides, when HA may have to go off and on again."""

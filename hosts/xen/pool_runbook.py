@@ -79,7 +79,7 @@ def restorations_but_ha(params: OnAPool, facts: FactSet) -> Iterator[Finding]:
     yield from left_open(params, facts, but=(HA,))
 
 
-HEALTHY = tuple(restorations_but_ha if one is pool_guards.restorations else one for one in pool_guards.HEALTHY)
+HEALTHY = pool_guards.healthy(restorations_but_ha)
 """For runbooks that bring HA back where it was left off."""
 
 

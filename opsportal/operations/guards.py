@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -50,6 +50,15 @@ def guard(ident: str, *, title: str, reason: str, source: str) -> Callable[[Chec
         return Guard(ident, title, reason, source, check)
 
     return wrap
+
+
+def unless(silent: Callable[[Any, FactSet], object], rule: Guard) -> Guard:
+    """The same rule, without a word where `silent(params, facts)` is true."""
+
+    def check(params: Any, facts: FactSet) -> Iterable[Finding]:
+        return () if silent(params, facts) else rule.check(params, facts)
+
+    return replace(rule, check=check)
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from opsportal.operations.models import Operation
 from opsportal.operations.runbook import NothingToDo, Page, Risk, Runbook
 from opsportal.operations.steps import Effect, NothingToUndo, Step
 from releases import servers, upgrade_judges, upgrade_steps, upgrade_survey
-from releases.facts.delivery import BuildData, CloudHosts, RunningBuild, ServerRow, TheBuild
+from releases.facts.delivery import BuildData, CloudHosts, ServerRow, TheBuild
 from releases.facts.servers import Login, ServerLook, ServerMoment
 from releases.models import Build
 from releases.runbooks.upgrade_management_servers import HOW, WhatForm
+from releases.upgrade_guards import lost_packages, lost_patches
 from releases.upgrade_survey import Seen
 
 CALLS = 600
@@ -216,13 +217,8 @@ def packages(params: AgentParams, facts: FactSet) -> Iterator[Finding]:
     source=DOCS,
 )
 def back(params: AgentParams, facts: FactSet) -> Iterator[Finding]:
-    if not (found := _found(params, facts)):
-        return
-    for one in found.todo:
-        _, rest = upgrade_survey.kept(one.seen, facts)
-        if lost := [was.name for was, where in rest if where == "nowhere"]:
-            message = f"{', '.join(lost)} of {one.name} is in no cache, no repository and not in the portal: there would be no way back."
-            yield Finding(Level.BLOCK, message, "skip", override=True)
+    if found := _found(params, facts):
+        yield from lost_packages((one.seen for one in found.todo), "skip", facts)
 
 
 @guard(
@@ -232,19 +228,8 @@ def back(params: AgentParams, facts: FactSet) -> Iterator[Finding]:
     source="The portal's own record of builds, by the names and versions of the installed packages",
 )
 def dropped(params: AgentParams, facts: FactSet) -> Iterator[Finding]:
-    if not (found := _found(params, facts)):
-        return
-    mine = {patch.number for patch in found.build.patches}
-    lost = {
-        patch.number: patch.title
-        for one in found.todo
-        for patch in facts(RunningBuild("portal", tuple(was.words for was in one.seen.was))) or ()
-        if patch.number not in mine
-    }
-    if lost:
-        names = "; ".join(f"#{number} {title}" for number, title in lost.items())
-        message = f"These pull requests run on the hosts now and are not in this build: {names}."
-        yield Finding(Level.BLOCK, f"{message} If the branch has them by now, say so in the reason.", "build", True)
+    if found := _found(params, facts):
+        yield from lost_patches(found.build, (one.seen for one in found.todo), facts)
 
 
 @guard(
