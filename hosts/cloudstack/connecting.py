@@ -20,7 +20,7 @@ from opsportal.operations.models import Restoration
 from opsportal.secrets.value import Secret
 from opsportal.transport import tls
 
-EMPTY: dict[str, Any] = {"state": {}, "state_at": None, "problem": "", "problem_at": None, "findings": [], "offered": ""}
+EMPTY: dict[str, Any] = {"state": {}, "state_at": None, "problem": "", "problem_at": None, "offered": ""}
 
 
 @transaction.atomic

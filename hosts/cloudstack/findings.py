@@ -56,7 +56,7 @@ MENDS = {
 
 
 def judged(case: Case) -> list[dict[str, Any]]:
-    """As stored in `CloudApi.findings`, in the order of the rules."""
+    """As `pools.worst_first` and pages take them, in the order of the rules."""
     nothing = FactSet({})
     return [_stored(rule, finding) for rule in RULES for finding in rule.check(case, nothing)]
 

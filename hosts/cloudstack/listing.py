@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from hosts.cloudstack import matching, reading
+from hosts import pools
+from hosts.cloudstack import findings, matching, reading
 from hosts.cloudstack.matching import Listed, Matched
 from hosts.cloudstack.state import ENABLED, MANAGED, ON_THE_WAY, STUCK, UP, CloudHost, CloudState, Cluster, Zone
 from hosts.models import CloudApi, Host, Pool
@@ -87,13 +89,17 @@ class ZoneRow:
 
 @dataclass(frozen=True)
 class View:
-    """`missing` are hosts of the inventory that CloudStack does not have; `shown` of `total` hosts the filter left."""
+    """`missing` are hosts of the inventory that CloudStack does not have; `shown` of `total` hosts the filter left.
+
+    `findings` are what the rulebook says of the reading and of the inventory as it is now, worst first.
+    """
 
     state: CloudState
     zones: tuple[ZoneRow, ...]
     missing: tuple[Listed, ...]
     shown: int
     total: int
+    findings: list[dict[str, Any]]
 
 
 def view(api: CloudApi, words: str = "", show: str = "") -> View | None:
@@ -105,7 +111,8 @@ def view(api: CloudApi, words: str = "", show: str = "") -> View | None:
     zones = tuple(ZoneRow(zone, tuple(_clusters(state, found, zone.id, words, show))) for zone in state.zones)
     shown = sum(len(cluster.shown) for zone in zones for cluster in zone.clusters)
     missing = tuple(one for one in found.only_here if show != "unknown" and all(word in one.name.lower() for word in words.lower().split()))
-    return View(state, zones, missing, shown, len(state.hosts))
+    said = pools.worst_first(findings.judged(findings.Case(state, found)))
+    return View(state, zones, missing, shown, len(state.hosts), said)
 
 
 def _clusters(state: CloudState, found: Matched, zone: str, words: str, show: str) -> Iterator[ClusterRow]:

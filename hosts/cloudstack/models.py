@@ -28,7 +28,6 @@ class CloudApi(models.Model):
     state_at = models.DateTimeField(null=True, editable=False)
     problem = models.TextField(blank=True, editable=False, help_text="Why the last attempt gave no reading; empty after a good one.")
     problem_at = models.DateTimeField(null=True, editable=False)
-    findings = models.JSONField(default=list, editable=False, help_text="What the rulebook says to the newest reading.")
     next_read_at = models.DateTimeField(default=timezone.now, editable=False)
     claim = models.CharField(max_length=32, blank=True, editable=False, help_text="Which slice of a worker is reading it now.")
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from hosts import sealing
-from hosts.cloudstack import connecting, findings, matching
+from hosts.cloudstack import connecting
 from hosts.cloudstack.state import CloudState, state_of
 from hosts.models import CloudApi, Pool
 from opsportal.cloudstack.client import Api, Endpoint
@@ -159,9 +159,7 @@ def _store(answer: Answer) -> None:
 def _fields(answer: Answer) -> dict[str, Any]:
     if answer.state is None:
         return {"problem": answer.problem, "problem_at": answer.at, "offered": answer.offered}
-    case = findings.Case(answer.state, matching.of_cloud(answer.api.cloud, answer.state))
-    found = {"state": answer.state.plain(), "state_at": answer.at, "findings": findings.judged(case)}
-    return {**found, "problem": "", "problem_at": None, "offered": ""}
+    return {"state": answer.state.plain(), "state_at": answer.at, "problem": "", "problem_at": None, "offered": ""}
 
 
 def before(api: CloudApi) -> CloudState | None:

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from hosts import pools, tasks
+from hosts import tasks
 from hosts.cloudstack import connecting, listing, reading
 from hosts.cloudstack.forms import CloudApiForm
 from hosts.models import Cloud, CloudApi
@@ -46,12 +46,13 @@ def cloud_api(request: PortalRequest, pk: int) -> HttpResponse:
 
 def _look(request: PortalRequest, cloud: Cloud, api: CloudApi | None) -> dict[str, Any]:
     words, show = request.GET.get("q", "")[:100], request.GET.get("show", "")
-    moves = (api.state_at, api.problem_at, api.reading, api.url, words, show) if api else ()
+    seen = listing.view(api, words, show) if api else None
+    found = (seen.findings, seen.missing) if seen else ()
+    moves = (api.state_at, api.problem_at, api.reading, api.url, words, show, *found) if api else ()
     return {
         "cloud": cloud,
         "api": api,
-        "view": listing.view(api, words, show) if api else None,
-        "findings": pools.worst_first(api.findings) if api else [],
+        "view": seen,
         "offered": connecting.shown(api.offered) if api else "",
         "pinned": connecting.shown(api.pem) if api else "",
         "stale": api is not None and api.state_at is not None and api.state_at < timezone.now() - RELIABLE,

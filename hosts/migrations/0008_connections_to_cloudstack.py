@@ -28,7 +28,6 @@ class Migration(migrations.Migration):
                 ('state_at', models.DateTimeField(editable=False, null=True)),
                 ('problem', models.TextField(blank=True, editable=False, help_text='Why the last attempt gave no reading; empty after a good one.')),
                 ('problem_at', models.DateTimeField(editable=False, null=True)),
-                ('findings', models.JSONField(default=list, editable=False, help_text='What the rulebook says to the newest reading.')),
                 ('next_read_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('claim', models.CharField(blank=True, editable=False, help_text='Which slice of a worker is reading it now.', max_length=32)),
                 ('cloud', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='api', to='hosts.cloud')),

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from hosts.cloudstack import connecting, matching, reading
+from hosts.cloudstack import connecting, listing, matching, reading
 from hosts.cloudstack.state import CloudState, host
 from hosts.cloudstack.steps import Api, way_back
 from hosts.models import CloudApi, Host, Kind, Pool
@@ -40,7 +40,9 @@ def here(api: CloudApi, name: str, address: str, uuid: str = "", pool: Pool | No
 
 
 def said(api: CloudApi) -> list[tuple[str, str]]:
-    return [(finding["level"], finding["message"]) for finding in api.findings]
+    view = listing.view(api)
+    assert view is not None
+    return [(finding["level"], finding["message"]) for finding in view.findings]
 
 
 def test_a_reading_is_stored_and_the_next_is_due_later(api: CloudApi) -> None:
@@ -105,6 +107,18 @@ def test_the_rulebook_speaks_to_what_was_read(api: CloudApi, cloudstack: StandIn
     ]
 
 
+def test_the_rulebook_speaks_of_the_inventory_as_it_is_now(api: CloudApi) -> None:
+    """A host that comes after the cloud was read is nothing that CloudStack lacks, nor is the other way round said for long."""
+    read(api)
+    before = said(api)
+    assert any("CloudStack but not in the inventory" in message for _, message in before)
+    state = CloudState.of(api.state)
+    assert state is not None
+    for one in state.hosts:
+        here(api, one.name, one.address)
+    assert not any("not in the inventory" in message for _, message in said(api))
+
+
 def test_a_cloud_in_order_gives_no_finding(api: CloudApi) -> None:
     here(api, "xen1", "10.0.0.1")
     here(api, "xen2", "10.0.0.2")
@@ -126,8 +140,8 @@ def test_management_servers_of_two_versions(api: CloudApi, cloudstack: StandIn) 
     servers = [{"name": name, "state": state, "version": version} for name, state, version in
                (("m1", "Up", "4.18.0.0"), ("m2", "Up", "4.18.1.0"), ("m3", "Down", ""))]  # fmt: skip
     cloudstack.answers["listManagementServers"] = {"count": 3, "managementserver": servers}
-    messages = [message for _, message in said(read(api))]
-    assert messages[:2] == ["The management server m3 is Down.", "The management servers run different versions: 4.18.0.0, 4.18.1.0."]
+    found = [("block", "The management servers run different versions: 4.18.0.0, 4.18.1.0."), ("warn", "The management server m3 is Down.")]
+    assert [one for one in said(read(api)) if "management server" in one[1]] == found
 
 
 def test_an_operation_on_a_pool_brings_its_cloud_forward(api: CloudApi) -> None:
