@@ -51,6 +51,7 @@ class Hypervisor(DebianMachine):
         super().wire(nics, address)
         for number in range(len(nics)):
             self.disk.write(f"/sys/class/net/{self.bridge}{number}/bridge/bridge_id", "8000.525400c50002\n")
+            self.disk.write(f"/sys/class/net/{self.bridge}{number}/uevent", "DEVTYPE=bridge\n")
 
     def set_up(self, agent: Agent) -> None:
         """The keys that `cloudstack-setup-agent` writes, each once; all others stay."""

@@ -40,6 +40,11 @@ class Disk:
                 os.fchmod(file.fileno(), mode)
             os.replace(new, name, src_dir_fd=folder, dst_dir_fd=folder)
 
+    def link(self, path: str, to: str) -> None:
+        """A link on the host; it stays as it is where there is something already. Raises OSError."""
+        with contextlib.suppress(FileExistsError), self._folder(path, make=True) as (folder, name):
+            os.symlink(to, name, dir_fd=folder)
+
     def append(self, path: str, text: str) -> None:
         """A line of a log; the file begins anew when it is too long. Raises OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 
 from opsportal.lab.machines.disk import Disk
@@ -44,13 +45,15 @@ for script in /etc/rc.d/rc.local /etc/rc.local; do [ ! -x "$script" ] || { "$scr
 """Services that somebody put there and switched on with chkconfig, then rc.local, as the init of every dom0 does."""
 
 
-LINK_LINES, ADDRESS_LINES = "/etc/practice/links", "/etc/practice/addresses"
+LINK_LINES, ADDRESS_LINES, ROUTE_LINES = "/etc/practice/links", "/etc/practice/addresses", "/etc/practice/routes"
 IP = f"""#!/bin/sh
 case $* in
 *link*) exec cat {LINK_LINES} ;;
 *addr*) exec cat {ADDRESS_LINES} ;;
+*-6*route*) exit 0 ;;
+*route*) exec cat {ROUTE_LINES} ;;
 esac
-echo "a practice host knows 'ip -o link' and 'ip -o addr'" >&2
+echo "a practice host knows 'ip -o link', 'ip -o addr' and 'ip -o route'" >&2
 exit 1
 """
 """Its sandbox has no network, so the interfaces that a dom0 would show are told from files."""
@@ -58,6 +61,7 @@ exit 1
 
 def put_interfaces(disk: Disk, macs: Iterable[str], address: str, bridges: str = "xenbr") -> None:
     """Each interface under its bridge, whose name begins with `bridges`, the management address on the first one. Raises OSError."""
+    _put_device(disk, "lo", 1, "00:00:00:00:00:00", mtu=65536, flags="0x9")
     links, addresses = ["1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536"], ["1: lo    inet 127.0.0.1/8 scope host lo"]
     for number, mac in enumerate(macs):
         at, bridge = 2 * number + 2, f"{bridges}{number}"
@@ -67,10 +71,23 @@ def put_interfaces(disk: Disk, macs: Iterable[str], address: str, bridges: str =
         links.append(f"{at + 1}: {bridge}: {up} state UNKNOWN \\    link/ether {mac} brd ff:ff:ff:ff:ff:ff")
         if not number:
             addresses.append(f"{at + 1}: {bridge}    inet {address}/24 scope global {bridge}")
-        for device in (f"eth{number}", bridge):
-            disk.write(f"/sys/class/net/{device}/address", f"{mac}\n")
+        _put_device(disk, f"eth{number}", at, mac)
+        _put_device(disk, bridge, at + 1, mac)
+        disk.write(f"/sys/class/net/eth{number}/device/vendor", "0x8086\n")
+        if master == bridge:
+            disk.link(f"/sys/class/net/eth{number}/master", f"../{bridge}")
+    network = ipaddress.ip_interface(f"{address}/24").network
+    routes = (f"default via {network[1]} dev {bridges}0 proto static", f"{network} dev {bridges}0 proto kernel scope link src {address}")
+    disk.write(ROUTE_LINES, "\n".join(routes) + "\n")
     disk.write(LINK_LINES, "\n".join(links) + "\n")
     disk.write(ADDRESS_LINES, "\n".join(addresses) + "\n")
+
+
+def _put_device(disk: Disk, name: str, index: int, mac: str, *, mtu: int = 1500, flags: str = "0x1043") -> None:
+    """As sysfs shows one that is up and has a signal."""
+    shown = {"address": mac, "mtu": mtu, "flags": flags, "carrier": 1, "ifindex": index, "iflink": index}
+    for file, text in shown.items():
+        disk.write(f"/sys/class/net/{name}/{file}", f"{text}\n")
 
 
 def put(disk: Disk, hostname: str) -> None:

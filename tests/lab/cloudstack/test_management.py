@@ -9,6 +9,7 @@ import pytest
 from cs import CloudStack
 
 from hosts.models import CloudApi, Kind
+from networking.facts.kernel import KernelNetwork
 from opsportal.transport.base import Result
 from releases import servers
 from tests.lab.machines.stage import Stage, running
@@ -121,3 +122,13 @@ def test_what_does_not_fit_is_refused_in_the_checker_s_words(stage: Stage, versi
     followed = upgrade(stage, version, upgrades)
     assert followed.exit == 4 and says in followed.out
     assert "runs no" in done(stage, servers.MOMENT, UNIT, servers.LOG, BACKUP)
+
+
+def test_a_hypervisor_shows_its_bridges_to_the_networking_room(stage: Stage) -> None:
+    fact = KernelNetwork("")
+    command = fact.command()
+    seen = fact.parse(stage.transport("kvm1").run(command, timeout=60))
+    eth0, bridge = seen.nic("eth0"), seen.nic("cloudbr0")
+    assert eth0 is not None and (eth0.kind, eth0.master, eth0.mtu, eth0.carrier) == ("physical", "cloudbr0", 1500, True)
+    assert bridge is not None and bridge.kind == "bridge" and bridge.addresses == (f"{stage.machine('kvm1').place.address}/24",)
+    assert any(route.to == "0.0.0.0/0" for route in seen.routes)
