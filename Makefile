@@ -61,7 +61,7 @@ check:
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
 	$(VENV) -m mypy .
-	$(VENV) -m tests.production manage.py makemigrations --check --dry-run
+	$(VENV) -m tests.production DATABASE_URL=sqlite://:memory: manage.py makemigrations --check --dry-run
 	$(VENV) -m tests.production manage.py check --deploy --fail-level WARNING
 
 bench:

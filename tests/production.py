@@ -1,6 +1,7 @@
-"""Runs one command as on a production machine: `python -m tests.production manage.py check --deploy`.
+"""Runs one command as on a production machine: `python -m tests.production [NAME=VALUE ...] manage.py check --deploy`.
 
-The settings are those that the README asks for, with made-up values and a state directory of its own. No server is contacted.
+The settings are those that the README asks for, with made-up values and a state directory of its own. There is no such server:
+a command that asks its database is given another one by `DATABASE_URL=...`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from itertools import dropwhile
 from pathlib import Path
 
 from opsportal.secrets.store import make_keyring
@@ -35,10 +37,12 @@ def environment(state: Path, **changes: str) -> dict[str, str]:
 
 
 def main(argv: list[str]) -> int:
+    command = list(dropwhile(lambda word: "=" in word, argv))
+    changes = dict(word.split("=", 1) for word in argv[: len(argv) - len(command)])
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
         make_keyring(state / "keys")
-        return subprocess.run([sys.executable, *argv], cwd=ROOT, env=environment(state), check=False).returncode
+        return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(state, **changes), check=False).returncode
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ NEEDS = {
     },
     "test": {"sshd": "openssh-server"},
     "ci": {
-        "chromium": "chromium",
+        "chromium-headless-shell": "chromium-headless-shell",
         "genisoimage": "genisoimage",
         "initdb": "postgresql",
         "redis-server": "redis-server",
@@ -68,7 +68,7 @@ NEEDS = {
 }
 """Program (or file) to the Debian package that brings it. Each purpose needs those before it too."""
 
-TOLD = {"chromium": "browser tests", "initdb": "tests on PostgreSQL"}
+TOLD = {"chromium-headless-shell": "browser tests", "initdb": "tests on PostgreSQL"}
 """What `make test` leaves out where a program of the purpose "ci" is missing."""
 
 PLACES = ["/usr/local/sbin", "/usr/sbin", "/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]

@@ -6,8 +6,7 @@ and so does asking for the exit status before reading.
 
 from __future__ import annotations
 
-import math
-import select
+import threading
 import time
 from collections.abc import Iterator
 from enum import IntEnum
@@ -35,8 +34,9 @@ def pump(channel: paramiko.Channel, stdin: bytes, deadline: float, silence: floa
 
     Yields SILENCE after each `silence` seconds without a piece. Raises `Late` at `deadline` (of `time.monotonic`).
     """
-    poller = select.poll()
-    poller.register(channel.fileno(), select.POLLIN)
+    moved = threading.Event()
+    channel.in_buffer.set_event(moved)
+    channel.in_stderr_buffer.set_event(moved)
     left, quiet_since = _feed(channel, memoryview(stdin)), time.monotonic()
     while True:
         over = bool(channel.closed or channel.eof_received)  # asked before reading, so that nothing sent before the end is missed
@@ -55,7 +55,7 @@ def pump(channel: paramiko.Channel, stdin: bytes, deadline: float, silence: floa
             quiet_since = now
             yield Stream.SILENCE, b""
         wait = min(deadline - now, silence - (now - quiet_since))
-        _wait(channel, poller, min(wait, WINDOW_LOOK) if left else wait, over=over)
+        _wait(channel, moved, min(wait, WINDOW_LOOK) if left else wait, over=over)
 
 
 def _ready(channel: paramiko.Channel) -> Iterator[tuple[Stream, bytes]]:
@@ -65,13 +65,9 @@ def _ready(channel: paramiko.Channel) -> Iterator[tuple[Stream, bytes]]:
         yield Stream.ERR, channel.recv_stderr(PIECE)
 
 
-def _wait(channel: paramiko.Channel, poller: select.poll, seconds: float, *, over: bool) -> None:
+def _wait(channel: paramiko.Channel, moved: threading.Event, seconds: float, *, over: bool) -> None:
     """After the end of both streams only the exit status can still come."""
-    seconds = min(max(seconds, 0.001), 60)
-    if over:
-        channel.status_event.wait(seconds)
-    else:
-        poller.poll(math.ceil(seconds * 1000))
+    (channel.status_event if over else moved).wait(min(max(seconds, 0.001), 60))
 
 
 def _feed(channel: paramiko.Channel, left: memoryview) -> memoryview:

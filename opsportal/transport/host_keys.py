@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from opsportal.secrets.ssh_keys import fingerprint
 from opsportal.transport import algorithms
 from opsportal.transport.algorithms import KINDS, RSA, Algorithms
 from opsportal.transport.errors import HostKeyChanged, TimedOut, Unreachable
-from opsportal.transport.sockets import Forbidden, dial
+from opsportal.transport.sockets import Forbidden, ReadAhead, dial
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,9 @@ def _kinds(offered: Algorithms, ours: Algorithms) -> list[str]:
     return [kind for kind in KINDS if common & set(RSA if kind == "ssh-rsa" else (kind,))]
 
 
-def negotiate(sock: object, ours: Algorithms, *, legacy: bool, seconds: float) -> paramiko.Transport:
+def negotiate(sock: socket.socket, ours: Algorithms, *, legacy: bool, seconds: float) -> paramiko.Transport:
     """An encrypted connection with nobody logged in. Raises `paramiko.IncompatiblePeer`, `Unreachable` or `TimedOut`."""
-    # `sock` is any socket: the stubs of paramiko want their own protocol for it.
-    transport = paramiko.Transport(sock, disabled_algorithms={"pubkeys": [] if legacy else ["ssh-rsa"]})  # type: ignore[arg-type]
+    transport = paramiko.Transport(ReadAhead(sock), disabled_algorithms={"pubkeys": [] if legacy else ["ssh-rsa"]})
     options = transport.get_security_options()
     options.kex, options.key_types, options.ciphers, options.digests = ours.kex, ours.keys, ours.ciphers, ours.macs
     transport.banner_timeout = transport.handshake_timeout = seconds

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import paramiko
 
 from opsportal.transport.errors import AuthenticationFailed, TimedOut, Unreachable
-from opsportal.transport.login import SshTarget, log_in
+from opsportal.transport.login import SshTarget, end, log_in
 from opsportal.transport.sockets import Forbidden
 
 SESSIONS = 8
@@ -126,7 +126,7 @@ class Connections:
             found = [line.connection for line in self._lines.values() if line.connection is not None]
             self._lines.clear()
         for connection in found:
-            connection.transport.close()
+            end(connection.transport)
 
     def __len__(self) -> int:
         """Open connections."""
@@ -221,7 +221,7 @@ class Connections:
             connection.users -= 1
             last = connection.retired and not connection.users
         if last:
-            connection.transport.close()
+            end(connection.transport)
 
     def _close(self, connection: _Connection, channel: paramiko.Channel) -> None:
         self._deadlines.pop(channel, None)
@@ -236,7 +236,7 @@ class Connections:
                 line.connection = None
             unused = not connection.users
         if unused:
-            connection.transport.close()
+            end(connection.transport)
 
     def _surplus(self) -> list[_Connection]:
         """Beyond `MOST`, those not used for the longest time; lines are kept in the order of use."""
@@ -257,7 +257,7 @@ class Connections:
     @staticmethod
     def _close_all(connections: list[_Connection]) -> None:
         for connection in connections:
-            connection.transport.close()
+            end(connection.transport)
 
     def _tend(self) -> None:
         """One thread per pool, as long as there is something to look after. Called with the lock held."""
