@@ -37,7 +37,8 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[st
         if name in before and before[name] != after.get(name)
     ]
     for noun, name, each in _LISTS:
-        found += _listed(noun, _told(before.get(name), each), _told(after.get(name), each))
+        if before.get(name) != after.get(name):
+            found += _listed(noun, _told(before.get(name), each), _told(after.get(name), each))
     return found
 
 

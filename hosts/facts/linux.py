@@ -240,7 +240,13 @@ def _pairs(lines: list[str]) -> dict[str, str]:
     return pairs
 
 
+_PLAIN = re.compile(r"""(['"]?)([^'"\\\s]*|(?<=['"])[^'"\\]*)\1""")
+"""A value without quotes or in one pair of them: all but a few are, and `shlex` takes longer than all the rest of the answer."""
+
+
 def _unquoted(value: str) -> str:
+    if plain := _PLAIN.fullmatch(value):
+        return plain[2]
     try:
         return " ".join(shlex.split(value))
     except ValueError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import paramiko
+from paramiko.packet import Packetizer
 
 from opsportal.secrets.ssh_keys import fingerprint
 from opsportal.transport import algorithms
@@ -56,9 +57,26 @@ def _kinds(offered: Algorithms, ours: Algorithms) -> list[str]:
     return [kind for kind in KINDS if common & set(RSA if kind == "ssh-rsa" else (kind,))]
 
 
+class _Packets(Packetizer):
+    """Knows by the clock when a handshake takes too long. paramiko's own starts a thread for that, with each connection."""
+
+    _until: float | None = None
+
+    def start_handshake(self, timeout: float) -> None:
+        self._until = time.monotonic() + timeout
+
+    def handshake_timed_out(self) -> bool:
+        return self._until is not None and time.monotonic() > self._until
+
+    def complete_handshake(self) -> None:
+        self._until = None
+
+
 def negotiate(sock: socket.socket, ours: Algorithms, *, legacy: bool, seconds: float) -> paramiko.Transport:
     """An encrypted connection with nobody logged in. Raises `paramiko.IncompatiblePeer`, `Unreachable` or `TimedOut`."""
-    transport = paramiko.Transport(ReadAhead(sock), disabled_algorithms={"pubkeys": [] if legacy else ["ssh-rsa"]})
+    transport = paramiko.Transport(
+        ReadAhead(sock), disabled_algorithms={"pubkeys": [] if legacy else ["ssh-rsa"]}, packetizer_class=_Packets
+    )
     options = transport.get_security_options()
     options.kex, options.key_types, options.ciphers, options.digests = ours.kex, ours.keys, ours.ciphers, ours.macs
     transport.banner_timeout = transport.handshake_timeout = seconds

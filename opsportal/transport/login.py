@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -160,8 +161,12 @@ _KEY_CLASSES: tuple[tuple[type, type[paramiko.PKey]], ...] = (
 )
 
 
+@lru_cache(maxsize=256)
 def private_key(secret: Secret) -> paramiko.PKey:
-    """From OpenSSH's format, as `opsportal.secrets.ssh_keys` writes it. paramiko has to be told which kind it is."""
+    """From OpenSSH's format, as `opsportal.secrets.ssh_keys` writes it. paramiko has to be told which kind it is.
+
+    Kept, because checking an RSA key takes a tenth of a second and more, and hundreds of hosts have the same one.
+    """
     try:
         kind = type(load_ssh_private_key(secret.reveal().encode(), None))
         found = next(ours for theirs, ours in _KEY_CLASSES if issubclass(kind, theirs))
