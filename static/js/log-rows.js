@@ -75,6 +75,11 @@ export class Rows {
     const moved = now - this.last;
     if (Math.abs(moved) < 1) return;
     this.last = now;
+    if (this.scroll.clientHeight !== this.visible) {
+      this.#measure(); // it became higher or lower, and that moved it, not the reader
+      this.schedule();
+      return;
+    }
     if (now <= 0) this.top = 0;
     else if (now >= this.room - 1) this.top = this.most;
     else if (Math.abs(moved) < 2 * this.visible) this.top += moved;

@@ -121,6 +121,28 @@ def test_it_follows_the_end_until_the_reader_scrolls_up(live: Live, page_as: Pag
     expect(line(page, 701)).to_be_in_viewport()
 
 
+def test_a_place_that_grows_is_no_movement_of_the_reader(live: Live, page_as: PageAs) -> None:
+    """A browser with much to do says that the log scrolled before it says that there is more room for it, which was why."""
+    operation = running(live)
+    writer = prints(operation, numbered(500))
+    page = opened(page_as("viewer"), operation)
+    scroll = page.locator(".log-scroll")
+    scroll.evaluate("place => place.style.height = '7rem'")
+    expect(line(page, 500)).to_be_in_viewport()
+    page.wait_for_timeout(400)  # the scroll bar follows a little later
+    moved = scroll.evaluate("""place => {
+        const before = place.scrollTop;
+        place.style.height = "35rem";
+        const after = place.scrollTop;
+        place.dispatchEvent(new Event("scroll"));
+        return before - after;
+    }""")
+    assert moved > 0
+    writer.append(writer.size, numbered(100, 501))
+    expect(line(page, 600)).to_be_in_viewport()
+    expect(follow(page)).to_have_attribute("aria-pressed", "true")
+
+
 def test_the_keyboard_does_it_all(live: Live, page_as: PageAs) -> None:
     operation = running(live)
     prints(operation, numbered(3000))
