@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from hosts import pools, queries, removing
+from hosts import pools, removing
 from hosts.forms import CloudForm, PoolForm
 from hosts.models import Cloud, Pool
 from opsportal.operations import audit
@@ -18,11 +18,13 @@ from opsportal.web.access import PortalRequest, has_role, operator, viewer
 @viewer
 @require_safe
 def clouds(request: PortalRequest) -> HttpResponse:
-    by_cloud: dict[int, list[pools.Summary]] = {}
-    for summary in pools.listed():
-        by_cloud.setdefault(summary.pool.cloud_id, []).append(summary)
-    rows = [(cloud, by_cloud.get(cloud.pk, [])) for cloud in queries.clouds()]
-    return render(request, "hosts/clouds.html", {"rows": rows, "may_write": has_role(request.user, "operator")})
+    query, cloud = request.GET.get("q", "").strip()[:100], request.GET.get("cloud", "")
+    chosen = int(cloud) if cloud.isascii() and cloud.isdigit() and len(cloud) < 19 else None
+    look = {
+        "q": query, "cloud": chosen, "found": pools.listing(query, chosen, request.GET.get("page")),
+        "many": Pool.objects.count() > pools.FEW, "may_write": has_role(request.user, "operator"),
+    }  # fmt: skip
+    return render(request, "hosts/_clouds.html" if request.htmx and not request.htmx.boosted else "hosts/clouds.html", look)
 
 
 @operator

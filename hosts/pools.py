@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.core.paginator import Page, Paginator
+from django.db.models import Case, Count, Q, QuerySet, When, Window
 from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import RowNumber
 from django.urls import reverse
 from django.utils import timezone
 
+from hosts import queries as inventory
 from hosts.models import Cloud, Host, Pool, PoolReading
 from opsportal.operations import queries, registry
 from opsportal.operations.models import Operation, Restoration
@@ -87,19 +90,62 @@ class Summary:
 LISTED = ("name", "kind", "cloud_id", "state_at", "problem", "problem_at", "findings")
 
 
-def listed() -> list[Summary]:
-    """All pools by name in four queries. Of their states only what a line shows is read: a state can have hundreds of kilobytes."""
-    found = Pool.objects.only(*LISTED).annotate(basics=KeyTransform("basics", "state"), silence=KeyTransform("silence", "state"))
-    rows = list(found.order_by("name", "pk"))
-    names = _names({(row.basics or {}).get("master", "") for row in rows})
-    hosts = dict(Host.objects.filter(pool__isnull=False).order_by().values_list("pool").annotate(number=Count("pk")))
+FEW, PAGE = 10, 50
+"""Pools of each cloud where several clouds are shown, and of a single one on a page."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A cloud (of `hosts.queries.clouds`) with the pools that a page shows, of `total` that were searched for."""
+
+    cloud: Cloud
+    pools: list[Summary]
+    total: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """`page` is set when there is only one cloud, whose pools are then shown page by page."""
+
+    shelves: list[Shelf]
+    page: Page[Pool] | None
+
+
+def listing(query: str = "", cloud: int | None = None, number: str | None = None) -> Listing:
+    """Clouds with their pools, by name. Every word of `query` is in the name of the pool or of its cloud. As many queries for any."""
+    found = Pool.objects.order_by("name", "pk")
+    for word in query.split():
+        found = found.filter(Q(name__icontains=word) | Q(cloud__name__icontains=word))
+    totals = dict(found.order_by().values_list("cloud").annotate(number=Count("pk")))
+    clouds = [one for one in inventory.clouds() if cloud in (None, one.pk) and (one.pk in totals or not query)]
+    if len(clouds) == 1:
+        page = Paginator(_lines(found.filter(cloud=clouds[0].pk)), PAGE).get_page(number)
+        rows = list(page)
+    else:
+        page, place = None, Window(RowNumber(), partition_by="cloud", order_by=["name", "pk"])
+        rows = list(_lines(found.annotate(place=place).filter(place__lte=FEW)))
+    by_cloud: dict[int, list[Summary]] = {}
+    for summary in _summaries(rows):
+        by_cloud.setdefault(summary.pool.cloud_id, []).append(summary)
+    return Listing([Shelf(one, by_cloud.get(one.pk, []), totals.get(one.pk, 0)) for one in clouds], page)
+
+
+def _lines(found: QuerySet[Pool]) -> QuerySet[Pool]:
+    """Of their states only what a line shows: a state can have hundreds of kilobytes."""
+    return found.only(*LISTED).annotate(basics=KeyTransform("basics", "state"), silence=KeyTransform("silence", "state"))
+
+
+def _summaries(rows: list[Pool]) -> list[Summary]:
+    shown = [row.pk for row in rows]
+    names = _names(shown, {(row.basics or {}).get("master", "") for row in rows})  # type: ignore[attr-defined] # of `_lines`
+    hosts = dict(Host.objects.filter(pool__in=shown).order_by().values_list("pool").annotate(number=Count("pk")))
     opened = _opened()
     return [_summary(row, names, hosts.get(row.pk, 0), opened.get(resource(row), 0)) for row in rows]
 
 
-def _names(wanted: set[str]) -> dict[str, str]:
-    """Of hosts by uuid, from the inventory."""
-    found = Host.objects.filter(pool__isnull=False, facts__host_uuid__in=[uuid for uuid in wanted if uuid])
+def _names(shown: list[int], wanted: set[str]) -> dict[str, str]:
+    """Of hosts of these pools by uuid, from the inventory."""
+    found = Host.objects.filter(pool__in=shown, facts__host_uuid__in=[uuid for uuid in wanted if uuid])
     return {str(uuid).lower(): name for uuid, name in found.values_list("facts__host_uuid", "name")}
 
 

@@ -19,6 +19,9 @@ from opsportal.web.access import ROLES, held_by
 KEYS = {"home": "h", "hosts": "s", "builds": "b", "runbooks": "r", "operations": "o", "approvals": "a", "rulebook": "u", "people": "p"}
 """The letter after "g" that goes to a page of the menu."""
 
+LODGERS = {"clouds": ("hosts", "pools/")}
+"""Pages of one entry (pools, which are found through their cloud) whose addresses lie below those of another."""
+
 
 class Entry(NamedTuple):
     label: str
@@ -60,7 +63,8 @@ def _navigation(path: str, held: Container[str]) -> list[Section]:
         elif role in held and (url := _url(name)):
             sections[-1][1].append((label, name, url, icon))
     urls = [entry[2] for _, entries in sections for entry in entries]
-    here = max((url for url in urls if path == url or (url != "/" and path.startswith(url))), key=len, default="")
+    places = {url: url for url in urls} | {_url(landlord) + below: _url(name) for name, (landlord, below) in LODGERS.items()}
+    here = places.get(max((place for place in places if path == place or (place != "/" and path.startswith(place))), key=len, default=""))
     return [
         Section(heading, [Entry(*entry, here=entry[2] == here, key=KEYS.get(entry[1], "")) for entry in entries])
         for heading, entries in sections

@@ -337,7 +337,24 @@ class TestLists:
 
     def test_states_are_not_carried_into_the_list(self) -> None:
         read(WELL)
-        assert "state" in pools.listed()[0].pool.get_deferred_fields()
+        (shelf,) = pools.listing().shelves
+        assert "state" in shelf.pools[0].pool.get_deferred_fields()
+
+    def test_of_several_clouds_a_few_pools_each_and_of_one_all_page_by_page(self, viewer: Client) -> None:
+        clouds = [Cloud.objects.create(name=name) for name in ("Amsterdam", "Berlin")]
+        Pool.objects.bulk_create(Pool(name=f"pool-{number:03}", cloud=cloud) for cloud in clouds for number in range(120))
+
+        def page(**wanted: object) -> str:
+            return " ".join(viewer.get(reverse("clouds"), wanted).content.decode().split())
+
+        assert page().count("<tr>") == 2 * (pools.FEW + 1) and page().count(f"{pools.FEW} of 120") == 2
+        one = page(cloud=clouds[1].pk, page=3)
+        assert "101–120 of 120" in one and one.count("pool-1") >= 20 and "Amsterdam" not in one and "All clouds" in one
+        assert page(q="berlin pool-11").count("<tr>") == pools.FEW + 1
+        assert "No pool matches" in page(q="nowhere") and "No pool matches" in page(cloud=10**9)
+        assert viewer.get(reverse("clouds"), {"cloud": "x", "page": "y"}).status_code == 200
+        part = viewer.get(reverse("clouds"), {"q": "berlin"}, headers={"HX-Request": "true"}).content.decode()
+        assert "<html" not in part and "Berlin" in part and "Amsterdam" not in part
 
     def test_home_names_pools_at_risk_the_gravest_first(self, viewer: Client) -> None:
         read(with_host(2, enabled=False), "only-a-warning", base=3)

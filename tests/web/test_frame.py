@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import include, path, reverse
 
+from hosts.models import Cloud, Pool
 from opsportal.operations.models import Operation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
@@ -53,8 +54,14 @@ def test_the_menu_leaves_out_what_does_not_exist_and_marks_where_one_is(viewer: 
     ]  # fmt: skip
     page = viewer.get(reverse("clouds")).content.decode()
     assert "Ghost" not in page and "Alone" in page and "Inventory" in page and "Rulebook" in page
-    marked = re.findall(r'<a href="([^"]+)" aria-current="page"', page)
-    assert marked == [reverse("clouds")]
+    assert _marked(page) == [reverse("clouds")]
+    assert _marked(viewer.get(reverse("hosts")).content.decode()) == [reverse("hosts")]
+    pool = Pool.objects.create(name="a", cloud=Cloud.objects.create(name="b"))
+    assert _marked(viewer.get(reverse("pool", args=[pool.pk])).content.decode()) == [reverse("clouds")]
+
+
+def _marked(page: str) -> list[str]:
+    return re.findall(r'<a href="([^"]+)" aria-current="page"', page)
 
 
 def test_approvals_that_wait_are_counted_for_who_may_decide(person: Callable[..., User], settings: Any) -> None:
