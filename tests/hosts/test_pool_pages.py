@@ -344,7 +344,7 @@ class TestLists:
         clouds = [Cloud.objects.create(name=name) for name in ("Amsterdam", "Berlin")]
         Pool.objects.bulk_create(Pool(name=f"pool-{number:03}", cloud=cloud) for cloud in clouds for number in range(120))
 
-        def page(**wanted: object) -> str:
+        def page(**wanted: str | int) -> str:
             return " ".join(viewer.get(reverse("clouds"), wanted).content.decode().split())
 
         assert page().count("<tr>") == 2 * (pools.FEW + 1) and page().count(f"{pools.FEW} of 120") == 2
