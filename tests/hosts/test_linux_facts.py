@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from hosts.comparing import changes
+from hosts.facts import linux
 from hosts.facts.linux import Disk, Interface, Linux, LinuxBasics, Package, Service
 from hosts.reading import plain
 from opsportal.operations.facts import FactError
@@ -163,3 +167,13 @@ def test_free_space_and_uptime_alone_are_no_change() -> None:
     after = {**before, "uptime": 999, "memory_free": 3, "disks": [{**before["disks"][0], "free": 1}]}
     assert changes(before, after) == []
     assert changes({}, after) == []
+
+
+@given(some.text(alphabet="ab1. '\"\\#=\t", max_size=12))
+def test_values_are_unquoted_as_a_shell_does_it(value: str) -> None:
+    """Most values take a shorter way, which must not lead elsewhere."""
+    try:
+        expected = " ".join(shlex.split(value))
+    except ValueError:
+        expected = value.strip("'\"")
+    assert linux._unquoted(value) == expected
