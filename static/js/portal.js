@@ -34,6 +34,11 @@ function keep(name, value) {
   }
 }
 
+// What asks a host again and again does so only for somebody who looks. (A condition in hx-trigger would be evaluated as a script.)
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && event.target.matches("[data-while-seen]")) event.preventDefault();
+});
+
 // Notices -----------------------------------------------------------------------------------------------------------
 
 on("click", "[data-dismiss]", (button) => button.closest(".notice").remove());

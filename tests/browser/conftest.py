@@ -154,6 +154,9 @@ def sending_to(broker: str) -> Iterator[None]:
         app.close()
 
 
+WRONG = ("CSP VIOLATION", "Content Security Policy", "htmx:oobErrorNoTarget", "htmx:targetError", "htmx:evalDisallowedError")
+"""What no page may say on the console."""
+
 VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP VIOLATION ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
@@ -167,7 +170,7 @@ def page_as(live: Live, new_context: Callable[..., BrowserContext]) -> Iterator[
     wrong: list[str] = []
 
     def said(message: ConsoleMessage) -> None:
-        if any(word in message.text for word in ("CSP VIOLATION", "Content Security Policy", "htmx:oobErrorNoTarget", "htmx:targetError")):
+        if any(word in message.text for word in WRONG):
             wrong.append(message.text)
 
     def lost(request: Request) -> None:

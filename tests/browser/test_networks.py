@@ -69,3 +69,18 @@ def test_from_a_design_to_a_draft_with_its_hosts(live: Live, page_as: PageAs) ->
     page.get_by_role("main").get_by_role("button").last.click()
     expect(page.get_by_role("checkbox", checked=True)).to_have_count(1)
     expect(page.locator("fieldset, .field").get_by_text("has no credential").first).to_be_visible()
+
+
+def test_a_host_is_asked_again_only_while_somebody_looks(live: Live, page_as: PageAs) -> None:
+    page = page_as("operator")
+    page.goto(pages()[1])
+    network = page.locator("#network")
+    expect(network).to_have_attribute("hx-trigger", "every 10s")
+
+    def asked() -> bool:
+        """Whether a request of this part would go on now."""
+        return bool(network.evaluate("it => it.dispatchEvent(new CustomEvent('htmx:beforeRequest', { bubbles: true, cancelable: true }))"))
+
+    assert asked()
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    assert not asked()
