@@ -61,7 +61,7 @@ class Answer:
 def basics(transport: Transport, seconds: float) -> Linux:
     """Raises `TransportError` and `FactError`."""
     fact = LinuxBasics("")
-    return fact.parse(transport.run(fact.command(), timeout=seconds))
+    return fact.parse(transport.ask(fact.command(), timeout=seconds))
 
 
 def plain(facts: Linux) -> dict[str, Any]:

@@ -27,6 +27,9 @@ class Transport(Protocol):
     def run(self, command: Command, *, timeout: float, limit: int = OUTPUT_LIMIT) -> Result:
         """Run to its end, or raise `TimedOut` after `timeout` seconds. Output over `limit` bytes is cut and marked."""
 
+    def ask(self, command: Command, *, timeout: float) -> Result:
+        """Like `run`, for a command that only reads, however often it runs: asking the same again soon may be much cheaper."""
+
     def follow(self, path: str, end: str, offset: int, *, seconds: float, command: Command) -> Iterator[bytes]:
         """Yield the bytes of the growing file `path` from `offset` as they appear.
 

@@ -6,6 +6,7 @@ and so does asking for the exit status before reading.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -56,6 +57,37 @@ def pump(channel: paramiko.Channel, stdin: bytes, deadline: float, silence: floa
             yield Stream.SILENCE, b""
         wait = min(deadline - now, silence - (now - quiet_since))
         _wait(channel, moved, min(wait, WINDOW_LOOK) if left else wait, over=over)
+
+
+def repeating(line: str) -> str:
+    """A command that runs `line` once for each line it is sent, and ends with its input.
+
+    After the output comes that line again, with the exit code: what `turn` waits for. The error stream is dropped.
+    """
+    return f"while read -r turn; do {line} </dev/null 2>/dev/null; printf '\\0%s %s\\n' \"$turn\" \"$?\"; done"
+
+
+def turn(channel: paramiko.Channel, deadline: float, limit: int) -> tuple[int, bytes] | None:
+    """Exit code and output of one more turn of a `repeating` command.
+
+    None when it has ended or says more than `limit` bytes: it is then of no use any more. Raises `Late`.
+    """
+    moved, mark, said = threading.Event(), secrets.token_hex(16).encode(), bytearray()
+    channel.in_buffer.set_event(moved)
+    channel.sendall(mark + b"\n")
+    while len(said) <= limit:
+        over = bool(channel.closed or channel.eof_received)
+        if channel.recv_ready():
+            said += channel.recv(PIECE)
+            if said.endswith(b"\n") and (end := said.rfind(b"\0" + mark + b" ")) >= 0:
+                return int(said[end + len(mark) + 2 :]), bytes(said[:end])
+        elif over:
+            return None
+        elif time.monotonic() >= deadline:
+            raise Late
+        else:
+            moved.wait(min(max(deadline - time.monotonic(), 0.001), 60))
+    return None
 
 
 def _ready(channel: paramiko.Channel) -> Iterator[tuple[Stream, bytes]]:

@@ -93,6 +93,9 @@ class LocalTransport:
         except OSError as error:
             raise Unreachable(f"{path} cannot be read: {error}") from error
 
+    def ask(self, command: Command, *, timeout: float) -> Result:
+        return self.run(command, timeout=timeout)
+
     def renew(self) -> None:
         """There is no connection."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import paramiko
 
+from opsportal.transport import channels
 from opsportal.transport.errors import AuthenticationFailed, TimedOut, Unreachable
 from opsportal.transport.login import SshTarget, end, log_in
 from opsportal.transport.sockets import Forbidden
@@ -39,12 +40,14 @@ _all: weakref.WeakSet[Connections] = weakref.WeakSet()
 
 @dataclass
 class _Connection:
-    """`users` are channels in use; a retired one is closed by its last user."""
+    """`users` are channels in use; a retired one is closed by its last user. `waiting` repeats what was `answered` last."""
 
     transport: paramiko.Transport
     users: int = 0
     seen: int = 0
     retired: bool = False
+    answered: str = ""
+    waiting: paramiko.Channel | None = None
 
 
 @dataclass
@@ -97,6 +100,59 @@ class Connections:
                     self._close(connection, channel)
             finally:
                 line.free.release()
+
+    @contextlib.contextmanager
+    def repeating(self, target: SshTarget, line: str, deadline: float) -> Iterator[paramiko.Channel | None]:
+        """A channel that repeats `line`, for one turn. It waits for the next one unless something was raised or it was closed.
+
+        None when `line` is not what was `answered` last on the kept connection, or the target gives no such channel.
+        """
+        with self._line(target) as known:
+            connection = self._answered(known, line)
+            if connection is None:
+                yield None
+                return
+            channel = None
+            try:
+                channel = self._waiting(connection) or _repeating(connection.transport, line, deadline)
+                if channel is not None:
+                    self._deadlines[channel] = deadline
+                yield channel
+                channel = self._wait_again(connection, channel)
+            finally:
+                if channel is not None:
+                    self._close(connection, channel)
+                else:
+                    self._leave(connection)
+
+    def answered(self, target: SshTarget, line: str) -> None:
+        """This was asked and answered well: should it be asked again, then by `repeating`."""
+        with self._lock:
+            known = self._lines.get(target)
+            if known and known.connection:
+                known.connection.answered = line
+
+    def _answered(self, known: _Line, line: str) -> _Connection | None:
+        with self._lock:
+            connection = known.connection
+            if connection is None or connection.answered != line:
+                return None
+            connection.users += 1
+            return connection
+
+    def _waiting(self, connection: _Connection) -> paramiko.Channel | None:
+        with self._lock:
+            channel, connection.waiting = connection.waiting, None
+            return channel if channel is not None and not channel.closed else None
+
+    def _wait_again(self, connection: _Connection, channel: paramiko.Channel | None) -> paramiko.Channel | None:
+        """Gives it back when it cannot wait: it was spent, or another thread's waits already."""
+        with self._lock:
+            if channel is None or channel.closed or connection.waiting is not None:
+                return channel
+            self._deadlines.pop(channel, None)
+            connection.waiting = channel
+            return None
 
     def retire(self, channel: paramiko.Channel) -> None:
         """Gives no new channels on the connection of this one. Those in use go on."""
@@ -294,6 +350,14 @@ def _taken(lines: list[_Line]) -> list[_Connection]:
             taken.append(line.connection)
             line.connection.retired, line.connection = True, None
     return taken
+
+
+def _repeating(transport: paramiko.Transport, line: str, deadline: float) -> paramiko.Channel | None:
+    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+        channel = transport.open_session(timeout=_wait(deadline, SESSION_SECONDS))
+        channel.exec_command(channels.repeating(line))
+        return channel
+    return None
 
 
 def _wait(deadline: float, most: float = 86_400.0) -> float:

@@ -45,6 +45,16 @@ class SshTransport:
         cut = len(out) > limit or len(err) > limit
         return Result(code, out[:limit].decode("utf-8", "replace"), err[:limit].decode("utf-8", "replace"), cut)
 
+    def ask(self, command: Command, *, timeout: float) -> Result:
+        """What was answered well before on this connection is asked of a shell that waits there: a fifth of the work for both sides."""
+        deadline, line = time.monotonic() + timeout, command.shell()
+        if (said := self._again(line, deadline, command.gist or command.display()[:120])) is not None:
+            return Result(0, said.decode("utf-8", "replace"))
+        result = self.run(command, timeout=max(deadline - time.monotonic(), 1))
+        if result.exit == 0:
+            self._pool.answered(self._target, line)
+        return result
+
     def follow(self, path: str, end: str, offset: int, *, seconds: float, command: Command) -> Iterator[bytes]:
         deadline = time.monotonic() + seconds + FOLLOW_GRACE
         with self._started(command.shell(), deadline, f"reading {path}") as channel, contextlib.suppress(Late):
@@ -97,6 +107,22 @@ class SshTransport:
                 self._pool.retire(channel)
                 raise TimedOut(f"No answer from {self.name} within {timeout:.0f} s: {said}") from None
             return channel.recv_exit_status(), bytes(kept[Stream.OUT]), bytes(kept[Stream.ERR])
+
+    def _again(self, line: str, deadline: float, said: str) -> bytes | None:
+        """None when it has to be asked the plain way, which then also gets the words of an error."""
+        with self._pool.repeating(self._target, line, deadline) as channel:
+            if channel is None:
+                return None
+            try:
+                told = channels.turn(channel, deadline, OUTPUT_LIMIT)
+            except Late:
+                self._pool.retire(channel)
+                raise TimedOut(f"No answer from {self.name} in time: {said}") from None
+            except (paramiko.SSHException, EOFError, OSError):
+                told = None
+            if told is None:
+                channel.close()
+            return told[1] if told and told[0] == 0 else None
 
     @contextlib.contextmanager
     def _started(self, line: str, deadline: float, said: str) -> Iterator[paramiko.Channel]:

@@ -68,7 +68,7 @@ def _server(found: Farm, number: int, addresses: list[str]) -> subprocess.Popen[
         f"Port {found.port}",
         f"HostKey {found.folder / 'host_key'}",
         f"AuthorizedKeysFile {found.folder / 'client.pub'}",
-        f"ForceCommand cat {found.folder / 'answer'}",
+        f"ForceCommand {_forced(found.folder / 'answer')}",
         "SetEnv SHLVL=2",  # else a bash at the other end runs what stands in this login's .bashrc
         f"PidFile {found.folder / f'pid_{number}'}",
         "StrictModes no",
@@ -80,6 +80,12 @@ def _server(found: Farm, number: int, addresses: list[str]) -> subprocess.Popen[
     ]
     config.write_text("\n".join(lines) + "\n")
     return subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config), "-E", str(found.folder / "log")])
+
+
+def _forced(answer: Path) -> str:
+    """The answer to any command; to one that wants to be repeated (`channels.repeating`), once for each line."""
+    again = f"while read -r turn; do cat {answer}; printf '\\0%s 0\\n' $turn; done"
+    return f'case $SSH_ORIGINAL_COMMAND in "while read "*) {again};; *) exec cat {answer};; esac'
 
 
 def _wait(found: Farm) -> None:

@@ -114,6 +114,9 @@ class Way:
             machine = self.xen.dom0(self.number).made()
         return machine.run(command, seconds=timeout)
 
+    def ask(self, command: Command, *, timeout: float) -> Result:
+        return self.run(command, timeout=timeout)
+
     def follow(self, path: str, end: str, offset: int, *, seconds: float, command: Command) -> Iterator[bytes]:
         raise AssertionError("reading follows nothing")
 
