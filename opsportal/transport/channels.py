@@ -64,7 +64,7 @@ def repeating(line: str) -> str:
 
     After the output comes that line again, with the exit code: what `turn` waits for. The error stream is dropped.
     """
-    return f"while read -r turn; do {line} </dev/null 2>/dev/null; printf '\\0%s %s\\n' \"$turn\" \"$?\"; done"
+    return f'while read -r turn; do {line} </dev/null 2>/dev/null; printf \'\\0%s %s\\n\' "$turn" "$?"; done'
 
 
 def turn(channel: paramiko.Channel, deadline: float, limit: int) -> tuple[int, bytes] | None:

@@ -7,7 +7,6 @@ import os
 import threading
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -79,7 +78,7 @@ class Connections:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._lines: OrderedDict[SshTarget, _Line] = OrderedDict()
+        self._lines: dict[SshTarget, _Line] = {}  # in the order of use; an OrderedDict hashes every key again whenever it is walked
         self._deadlines: dict[paramiko.Channel, float] = {}
         self._tender: threading.Thread | None = None
 
@@ -89,17 +88,12 @@ class Connections:
 
         Should anything hang beyond `deadline` (of `time.monotonic`), the channel is closed from outside.
         """
-        with self._line(target) as line:
-            if not line.free.acquire(timeout=_wait(deadline)):
-                raise TimedOut(f"All {SESSIONS} sessions to {target.name} are in use by other work of the portal.")
+        with self._session(target, deadline) as line:
+            connection, channel = self._open(target, line, deadline)
             try:
-                connection, channel = self._open(target, line, deadline)
-                try:
-                    yield channel
-                finally:
-                    self._close(connection, channel)
+                yield channel
             finally:
-                line.free.release()
+                self._close(connection, channel)
 
     @contextlib.contextmanager
     def repeating(self, target: SshTarget, line: str, deadline: float) -> Iterator[paramiko.Channel | None]:
@@ -107,18 +101,17 @@ class Connections:
 
         None when `line` is not what was `answered` last on the kept connection, or the target gives no such channel.
         """
-        with self._line(target) as known:
-            connection = self._answered(known, line)
+        with self._session(target, deadline) as known:
+            connection, channel = self._answered(known, line)
             if connection is None:
                 yield None
                 return
-            channel = None
             try:
-                channel = self._waiting(connection) or _repeating(connection.transport, line, deadline)
+                channel = channel or _repeating(connection.transport, line, deadline)
                 if channel is not None:
                     self._deadlines[channel] = deadline
                 yield channel
-                channel = self._wait_again(connection, channel)
+                channel = self._wait_again(connection, channel, line)
             finally:
                 if channel is not None:
                     self._close(connection, channel)
@@ -129,26 +122,34 @@ class Connections:
         """This was asked and answered well: should it be asked again, then by `repeating`."""
         with self._lock:
             known = self._lines.get(target)
-            if known and known.connection:
-                known.connection.answered = line
+            connection = known and known.connection
+            if not connection or connection.answered == line:
+                return
+            connection.answered, other, connection.waiting = line, connection.waiting, None
+        if other is not None:
+            _shut(other)
 
-    def _answered(self, known: _Line, line: str) -> _Connection | None:
+    def _answered(self, known: _Line, line: str) -> tuple[_Connection | None, paramiko.Channel | None]:
+        """The kept connection, entered, if this was answered there last, and the channel that waits for it."""
         with self._lock:
             connection = known.connection
             if connection is None or connection.answered != line:
-                return None
+                return None, None
             connection.users += 1
-            return connection
+            channel, connection.waiting = connection.waiting, None
+            return connection, channel if channel and not channel.closed else None
 
-    def _waiting(self, connection: _Connection) -> paramiko.Channel | None:
+    def _end_waiting(self, connection: _Connection) -> bool:
         with self._lock:
             channel, connection.waiting = connection.waiting, None
-            return channel if channel is not None and not channel.closed else None
+        if channel is not None:
+            _shut(channel)
+        return channel is not None
 
-    def _wait_again(self, connection: _Connection, channel: paramiko.Channel | None) -> paramiko.Channel | None:
-        """Gives it back when it cannot wait: it was spent, or another thread's waits already."""
+    def _wait_again(self, connection: _Connection, channel: paramiko.Channel | None, line: str) -> paramiko.Channel | None:
+        """Gives it back when it cannot wait: it was spent, another thread's waits already, or something else was answered meanwhile."""
         with self._lock:
-            if channel is None or channel.closed or connection.waiting is not None:
+            if channel is None or channel.closed or connection.waiting is not None or connection.answered != line:
                 return channel
             self._deadlines.pop(channel, None)
             connection.waiting = channel
@@ -190,10 +191,20 @@ class Connections:
             return sum(1 for line in self._lines.values() if line.connection is not None)
 
     @contextlib.contextmanager
+    def _session(self, target: SshTarget, deadline: float) -> Iterator[_Line]:
+        """Room for one more channel. Raises `TimedOut`."""
+        with self._line(target) as line:
+            if not line.free.acquire(timeout=_wait(deadline)):
+                raise TimedOut(f"All {SESSIONS} sessions to {target.name} are in use by other work of the portal.")
+            try:
+                yield line
+            finally:
+                line.free.release()
+
+    @contextlib.contextmanager
     def _line(self, target: SshTarget) -> Iterator[_Line]:
         with self._lock:
-            line = self._lines.setdefault(target, _Line())
-            self._lines.move_to_end(target)
+            line = self._lines[target] = self._lines.pop(target) if target in self._lines else _Line()
             line.users += 1
             self._tend()
         try:
@@ -211,7 +222,8 @@ class Connections:
                 channel = connection.transport.open_session(timeout=_wait(deadline, SESSION_SECONDS))
             except (paramiko.SSHException, EOFError, OSError) as error:
                 self._leave(connection)
-                if isinstance(error, paramiko.ChannelException) and connection.users and time.monotonic() < deadline:
+                makes_room = isinstance(error, paramiko.ChannelException) and (self._end_waiting(connection) or connection.users)
+                if makes_room and time.monotonic() < deadline:
                     time.sleep(0.1)  # a host with a smaller MaxSessions than usual: wait for one of ours to end
                     continue
                 self._drop(line, connection)
@@ -281,8 +293,7 @@ class Connections:
 
     def _close(self, connection: _Connection, channel: paramiko.Channel) -> None:
         self._deadlines.pop(channel, None)
-        with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-            channel.close()
+        _shut(channel)
         self._leave(connection)
 
     def _drop(self, line: _Line, connection: _Connection) -> None:
@@ -297,6 +308,8 @@ class Connections:
     def _surplus(self) -> list[_Connection]:
         """Beyond `MOST`, those not used for the longest time; lines are kept in the order of use."""
         with self._lock:
+            if len(self._lines) <= MOST:
+                return []
             kept = [line for line in self._lines.values() if line.connection is not None]
             spare = [line for line in kept if not line.users]
             return _taken(spare[: max(0, len(kept) - MOST)])
@@ -327,8 +340,7 @@ class Connections:
             now = time.monotonic()
             for channel, deadline in list(self._deadlines.items()):
                 if now > deadline + OVERDUE_SECONDS:
-                    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-                        channel.close()
+                    _shut(channel)
             self._close_all(self._idle())
             with self._lock:
                 if not self._lines:
@@ -352,10 +364,19 @@ def _taken(lines: list[_Line]) -> list[_Connection]:
     return taken
 
 
+def _shut(channel: paramiko.Channel) -> None:
+    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+        channel.close()
+
+
 def _repeating(transport: paramiko.Transport, line: str, deadline: float) -> paramiko.Channel | None:
     with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
         channel = transport.open_session(timeout=_wait(deadline, SESSION_SECONDS))
-        channel.exec_command(channels.repeating(line))
+        try:
+            channel.exec_command(channels.repeating(line))
+        except BaseException:
+            _shut(channel)
+            raise
         return channel
     return None
 

@@ -51,7 +51,7 @@ class SshTransport:
         if (said := self._again(line, deadline, command.gist or command.display()[:120])) is not None:
             return Result(0, said.decode("utf-8", "replace"))
         result = self.run(command, timeout=max(deadline - time.monotonic(), 1))
-        if result.exit == 0:
+        if result.exit == 0 and not command.stdin:
             self._pool.answered(self._target, line)
         return result
 

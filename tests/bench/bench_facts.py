@@ -40,7 +40,7 @@ def run() -> None:
             readers = {"portal": _portal, "xargs -P ssh": lambda: _xargs(hosts)}
             if read := _ansible_reader(hosts):
                 readers["ansible -m raw"] = read
-            cold, warm = _cold(readers, folder), _warm(readers)
+            cold, warm = _cold(readers, hosts), _warm(readers)
             _end_masters(folder)
         _figures("cold", cold, {"ansible -m raw": COLD_GOAL})
         _figures("warm", warm, {"ansible -m raw": WARM_GOAL, "xargs -P ssh": XARGS_GOAL})
@@ -55,13 +55,14 @@ def _answer() -> str:
     return done.stdout
 
 
-def _cold(readers: dict[str, Reader], folder: Path) -> Seconds:
+def _cold(readers: dict[str, Reader], hosts: Farm) -> Seconds:
     """Seconds of each round without any connection. In turns, so that other work on the machine is in the way of all of them."""
     taken: Seconds = {name: [] for name in readers}
     for _ in range(COLD_ROUNDS):
         for name, read in readers.items():
             _portal_forgets()
-            _end_masters(folder)
+            _end_masters(hosts.folder)
+            hosts.quiet()
             taken[name].append(_timed(read))
     return taken
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ADDRESSES_OF_ONE = 16
@@ -25,11 +25,20 @@ class Farm:
     folder: Path
     port: int
     addresses: list[str]
+    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def host_key(self) -> tuple[str, str]:
         kind, blob = (self.folder / "host_key.pub").read_text().split()[:2]
         return kind, blob
+
+    def quiet(self) -> None:
+        """Returns when nobody is logged in any more: ending hundreds of connections takes its time, which is nobody's who comes next."""
+        deadline = time.monotonic() + 60
+        while any(Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text() for server in self.servers):
+            if time.monotonic() > deadline:
+                raise RuntimeError("connections do not end")
+            time.sleep(0.1)
 
     @property
     def ssh_options(self) -> list[str]:
@@ -50,14 +59,14 @@ def farm(folder: Path, number: int, answer: str) -> Iterator[Farm]:
     (folder / "known_hosts").write_text(f"* {' '.join(found.host_key)}\n")
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    servers = [_server(found, place, addresses[place : place + ADDRESSES_OF_ONE]) for place in range(0, number, ADDRESSES_OF_ONE)]
+    found.servers += [_server(found, place, addresses[place : place + ADDRESSES_OF_ONE]) for place in range(0, number, ADDRESSES_OF_ONE)]
     try:
         _wait(found)
         yield found
     finally:
-        for server in servers:
+        for server in found.servers:
             server.terminate()
-        for server in servers:
+        for server in found.servers:
             server.wait(10)
 
 

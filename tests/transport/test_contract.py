@@ -112,3 +112,19 @@ def test_a_reader_may_stop_in_the_middle(transport: Transport, tmp_path: Path) -
     for _ in range(12):
         assert next(iter(transport.get(str(tmp_path / "big"))))
     assert transport.run(Command(("echo", "next")), timeout=10).out == "next\n"
+
+
+def test_asked_again_it_answers_as_if_it_had_been_run(transport: Transport, tmp_path: Path) -> None:
+    (tmp_path / "said").write_text("first\n")
+    command = Command(script='cat "$1"; echo err >&2; [ ! -e "$2" ]', argv=(str(tmp_path / "said"), str(tmp_path / "broken")))
+    for text in ("first\n", "first\n", "zwei ä\n", "", "no end", "a\0b\n" * 1000):
+        (tmp_path / "said").write_text(text)
+        result = transport.ask(command, timeout=10)
+        assert (result.exit, result.out) == (0, text)
+    (tmp_path / "broken").touch()
+    result = transport.ask(command, timeout=10)
+    assert (result.exit, result.out, result.err) == (1, text, "err\n")
+
+
+def test_a_question_with_input_gets_its_input_each_time(transport: Transport) -> None:
+    assert [transport.ask(Command(("cat",), stdin="x\n"), timeout=10).out for _ in range(3)] == ["x\n"] * 3

@@ -219,3 +219,67 @@ def test_renewed_it_proves_that_we_are_still_let_in(machine: Machine, target: Ss
     transport.renew()
     assert transport.run(ECHO, timeout=10).out == "x\n"
     assert logins(machine) == 2
+
+
+PID = Command(script='echo "$PPID"')
+"""Of the shell that waits, or of what sshd made for this one session."""
+
+
+def test_what_is_asked_again_is_asked_of_a_shell_that_waits(machine: Machine, target: SshTarget, pool: Pool) -> None:
+    transport = pool.get(target)
+    first, *others = [transport.ask(PID, timeout=10).out for _ in range(5)]
+    assert len(set(others)) == 1 and others[0] != first
+    assert transport.run(PID, timeout=10).out != others[0]
+    transport.ask(ECHO, timeout=10)
+    assert transport.ask(ECHO, timeout=10).out == "x\n"
+    assert logins(machine) == 1
+
+
+def test_a_shell_that_was_killed_or_cut_is_replaced_unnoticed(machine: Machine, target: SshTarget, pool: Pool) -> None:
+    transport = pool.get(target)
+    shell = [transport.ask(PID, timeout=10).out for _ in range(2)][1]
+    os.kill(int(shell), signal.SIGKILL)
+    assert transport.ask(PID, timeout=10).out != shell
+    shell = transport.ask(PID, timeout=10).out
+    machine.cut()
+    assert transport.ask(PID, timeout=10).out != shell
+    assert logins(machine) == 2
+
+
+def test_a_shell_does_not_outlive_its_connection(target: SshTarget, pool: Pool) -> None:
+    transport = pool.get(target)
+    shell = [transport.ask(PID, timeout=10).out for _ in range(2)][1].strip()
+    pool.close()
+    wait_for(lambda: not Path(f"/proc/{shell}").exists())
+
+
+def test_a_question_that_is_not_answered_in_time_takes_no_other_with_it(
+    machine: Machine, target: SshTarget, pool: Pool, tmp_path: Path
+) -> None:
+    transport, slow = pool.get(target), Command(script='[ ! -e "$1" ] || sleep 60; echo x', argv=(str(tmp_path / "slow"),))
+    for _ in range(2):
+        assert transport.ask(slow, timeout=10).out == "x\n"
+    (tmp_path / "slow").touch()
+    with pytest.raises(TimedOut, match="No answer from h1"):
+        transport.ask(slow, timeout=1)
+    assert transport.run(ECHO, timeout=10).out == "x\n"
+    assert logins(machine) == 2
+
+
+def test_many_threads_ask_the_same(machine: Machine, target: SshTarget, pool: Pool) -> None:
+    transport = pool.get(target)
+    with ThreadPoolExecutor(20) as crew:
+        answers = list(crew.map(lambda _: transport.ask(Command(script="sleep 0.1; echo x"), timeout=30).out, range(60)))
+    assert answers == ["x\n"] * 60
+    assert logins(machine) == 1
+
+
+def test_a_shell_that_waits_makes_room_where_only_one_session_is_allowed(machine: Machine, pool: Pool) -> None:
+    machine.stop()
+    machine.options = ("MaxSessions 1",)
+    machine.start()
+    transport = pool.get(target_of(machine))
+    for _ in range(3):
+        assert [transport.ask(ECHO, timeout=10).out for _ in range(2)] == ["x\n"] * 2
+        assert transport.run(ECHO, timeout=10).out == "x\n"
+    assert logins(machine) <= 3
