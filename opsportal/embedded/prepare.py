@@ -47,6 +47,8 @@ NEEDS = {
     "ci": {
         "chromium-headless-shell": "chromium-headless-shell",
         "genisoimage": "genisoimage",
+        "dch": "devscripts",
+        "gcc": "gcc",
         "initdb": "postgresql",
         "redis-server": "redis-server",
         "ovs-vswitchd": "openvswitch-switch",

@@ -66,6 +66,14 @@ def test_the_portal_recognises_what_it_is(stage: Stage) -> None:
     assert seen.boot_id == stage.machine(HOST).boot_id
 
 
+def test_asked_again_a_practice_host_answers_from_a_shell_that_waits(stage: Stage) -> None:
+    fact, transport = LinuxBasics(""), stage.transport(HOST)
+    seen = [fact.parse(transport.ask(fact.command(), timeout=30)) for _ in range(4)]
+    assert len({one.boot_id for one in seen}) == 1
+    shells = {transport.ask(Command(script='echo "$PPID"'), timeout=10).out for _ in range(5)}
+    assert len(shells) == 2
+
+
 def test_streams_exit_codes_and_input_are_those_of_the_command(stage: Stage) -> None:
     result = stage.run(HOST, script="cat; echo no >&2; exit 7", stdin="häh?\n" * 50_000)
     assert (result.exit, result.err) == (7, "no\n") and result.out == "häh?\n" * 50_000
