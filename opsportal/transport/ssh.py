@@ -46,7 +46,7 @@ class SshTransport:
         return Result(code, out[:limit].decode("utf-8", "replace"), err[:limit].decode("utf-8", "replace"), cut)
 
     def ask(self, command: Command, *, timeout: float) -> Result:
-        """What was answered well before on this connection is asked of a shell that waits there: a fifth of the work for both sides."""
+        """What was answered well before on this connection is asked of a shell that waits there: no session is opened for it."""
         deadline, line = time.monotonic() + timeout, command.shell()
         if (said := self._again(line, deadline, command.gist or command.display()[:120])) is not None:
             return Result(0, said.decode("utf-8", "replace"))
@@ -121,7 +121,8 @@ class SshTransport:
             except (paramiko.SSHException, EOFError, OSError):
                 told = None
             if told is None:
-                channel.close()
+                with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                    channel.close()
             return told[1] if told and told[0] == 0 else None
 
     @contextlib.contextmanager
