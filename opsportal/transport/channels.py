@@ -6,6 +6,7 @@ and so does asking for the exit status before reading.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -88,6 +89,12 @@ def turn(channel: paramiko.Channel, deadline: float, limit: int) -> tuple[int, b
         else:
             moved.wait(min(max(deadline - time.monotonic(), 0.001), 60))
     return None
+
+
+def shut(channel: paramiko.Channel) -> None:
+    """Closes it, also when its connection is gone."""
+    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+        channel.close()
 
 
 def _ready(channel: paramiko.Channel) -> Iterator[tuple[Stream, bytes]]:

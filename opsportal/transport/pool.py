@@ -127,7 +127,7 @@ class Connections:
                 return
             connection.answered, other, connection.waiting = line, connection.waiting, None
         if other is not None:
-            _shut(other)
+            channels.shut(other)
 
     def _answered(self, known: _Line, line: str) -> tuple[_Connection | None, paramiko.Channel | None]:
         """The kept connection, entered, if this was answered there last, and the channel that waits for it."""
@@ -143,7 +143,7 @@ class Connections:
         with self._lock:
             channel, connection.waiting = connection.waiting, None
         if channel is not None:
-            _shut(channel)
+            channels.shut(channel)
         return channel is not None
 
     def _wait_again(self, connection: _Connection, channel: paramiko.Channel | None, line: str) -> paramiko.Channel | None:
@@ -293,7 +293,7 @@ class Connections:
 
     def _close(self, connection: _Connection, channel: paramiko.Channel) -> None:
         self._deadlines.pop(channel, None)
-        _shut(channel)
+        channels.shut(channel)
         self._leave(connection)
 
     def _drop(self, line: _Line, connection: _Connection) -> None:
@@ -340,7 +340,7 @@ class Connections:
             now = time.monotonic()
             for channel, deadline in list(self._deadlines.items()):
                 if now > deadline + OVERDUE_SECONDS:
-                    _shut(channel)
+                    channels.shut(channel)
             self._close_all(self._idle())
             with self._lock:
                 if not self._lines:
@@ -364,18 +364,13 @@ def _taken(lines: list[_Line]) -> list[_Connection]:
     return taken
 
 
-def _shut(channel: paramiko.Channel) -> None:
-    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-        channel.close()
-
-
 def _repeating(transport: paramiko.Transport, line: str, deadline: float) -> paramiko.Channel | None:
     with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
         channel = transport.open_session(timeout=_wait(deadline, SESSION_SECONDS))
         try:
             channel.exec_command(channels.repeating(line))
         except BaseException:
-            _shut(channel)
+            channels.shut(channel)
             raise
         return channel
     return None

@@ -121,8 +121,7 @@ class SshTransport:
             except (paramiko.SSHException, EOFError, OSError):
                 told = None
             if told is None:
-                with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-                    channel.close()
+                channels.shut(channel)
             return told[1] if told and told[0] == 0 else None
 
     @contextlib.contextmanager
