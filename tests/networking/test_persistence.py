@@ -82,6 +82,11 @@ def cycle(host: GroundHost) -> None:
     connections.forget_all()
     host.power_cycle()
     host.sh("systemctl is-active ground-underlay; ovs-vsctl --timeout=10 show")
+    quiet(host)
+
+
+def quiet(host: GroundHost) -> None:
+    """Returns when the kernel has tried all new IPv6 addresses: until then a plan knows nothing of them, and is stale a second later."""
     host.sh("while ip addr | grep -q tentative; do sleep 0.1; done")
 
 
@@ -115,6 +120,7 @@ def test_all_of_it_is_there_after_a_power_cycle(net: Net, first: GroundHost, sys
 def test_what_was_removed_does_not_come_back_and_what_was_undone_does(net: Net, first: GroundHost) -> None:
     for runbook, params in MADE[:3]:
         settled(net, first, runbook, params)
+    quiet(first)
     before, files = dump(first), first.sh(OURS)
     removed = net.do("remove-bridge", first, name="br7")
     assert removed.state == S.SUCCEEDED, removed.outcome
